@@ -1,0 +1,525 @@
+/* SPDX-License-Identifier: MIT */
+/* heap.c: objects. Classes list their spans by fullness; a new object goes to the fullest span that
+ * has room, so that sparse spans drain by themselves. Public: ebb_heap_*, ebb_alloc, ebb_free.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "bits.h"
+#include "internal.h"
+
+/* ---- lists ---- */
+
+/* Counts what is asked for all the time, so that nobody has to walk the lists for it. */
+static void bucket_count(struct heap_class *class, enum span_bucket bucket, uint32_t by)
+{
+    class->spans_full += bucket == BUCKET_FULL ? by : 0;
+    class->spans_empty += bucket == BUCKET_EMPTY ? by : 0;
+}
+
+static void bucket_remove(struct ebb_heap *heap, span_id id)
+{
+    struct span *span = pool_span(heap->pool, id);
+    struct heap_class *class = &heap->classes[span->class_index];
+    if (span->prev != 0)
+        pool_span(heap->pool, span->prev)->next = span->next;
+    else
+        class->buckets[span->bucket] = span->next;
+    if (span->next != 0)
+        pool_span(heap->pool, span->next)->prev = span->prev;
+    bucket_count(class, span->bucket, UINT32_MAX); /* one less */
+}
+
+/* In front of the list, or behind its head when that lies lower: low addresses are used first. */
+static void bucket_insert(struct ebb_heap *heap, span_id id, enum span_bucket bucket)
+{
+    struct span *span = pool_span(heap->pool, id);
+    span_id *list = &heap->classes[span->class_index].buckets[bucket];
+    span_id head = *list;
+    span->bucket = (uint8_t)bucket;
+    if (head == 0 || span->first_page < pool_span(heap->pool, head)->first_page) {
+        span->prev = 0;
+        span->next = head;
+        *list = id;
+    } else {
+        struct span *before = pool_span(heap->pool, head);
+        span->prev = head;
+        span->next = before->next;
+        before->next = id;
+    }
+    if (span->next != 0)
+        pool_span(heap->pool, span->next)->prev = id;
+    bucket_count(&heap->classes[span->class_index], bucket, 1);
+}
+
+void heap_rebucket(struct ebb_heap *heap, span_id id, enum span_bucket bucket)
+{
+    if (pool_span(heap->pool, id)->bucket == bucket)
+        return;
+    bucket_remove(heap, id);
+    bucket_insert(heap, id, bucket);
+}
+
+static void all_insert(struct ebb_heap *heap, span_id id)
+{
+    struct span *span = pool_span(heap->pool, id);
+    span->all_prev = 0;
+    span->all_next = heap->all;
+    if (heap->all != 0)
+        pool_span(heap->pool, heap->all)->all_prev = id;
+    heap->all = id;
+}
+
+static void all_remove(struct ebb_heap *heap, span_id id)
+{
+    struct span *span = pool_span(heap->pool, id);
+    if (span->all_prev != 0)
+        pool_span(heap->pool, span->all_prev)->all_next = span->all_next;
+    else
+        heap->all = span->all_next;
+    if (span->all_next != 0)
+        pool_span(heap->pool, span->all_next)->all_prev = span->all_prev;
+}
+
+/* ---- spans ---- */
+
+static span_id new_span(struct ebb_heap *heap, unsigned class_index, uint32_t pages, unsigned slots)
+{
+    size_t resident = 0;
+    span_id id = pool_take(heap->pool, class_index, pages, &resident);
+    if (id == 0) {
+        heap->failures++;
+        return 0;
+    }
+    struct span *span = pool_span(heap->pool, id);
+    span->heap = heap;
+    span->slots = (uint16_t)slots;
+    span->due = UINT64_MAX;
+    bits_fill(span->free_map, 0, slots, true);
+    bucket_insert(heap, id, BUCKET_EMPTY);
+    all_insert(heap, id);
+    struct heap_class *class = &heap->classes[class_index];
+    if (class->spans++ == 0)
+        bit_set(heap->populated, class_index);
+    class->slots += slots;
+    class->pages += pages;
+    heap->span_count++;
+    heap->span_pages += pages;
+    /* A large object is about to be filled; slots are touched one by one. */
+    heap->resident_pages += class_index == CLASS_LARGE ? pages : resident;
+    return id;
+}
+
+/* How many pages of a span are resident: those it has touched, and those that were before. */
+static size_t resident_pages(const struct ebb_heap *heap, const struct span *span)
+{
+    if (span->class_index == CLASS_LARGE)
+        return span->pages;
+    const struct arena *arena = pool_arena(heap->pool, span->first_page / ARENA_PAGES);
+    size_t first = span->first_page % ARENA_PAGES;
+    size_t count = span->touched_pages;
+    for (size_t p = first + count; p < first + span->pages; p++)
+        count += __atomic_load_n(&arena->resident[p / 64], __ATOMIC_RELAXED) >> (p % 64) & 1;
+    return count;
+}
+
+void heap_release_span(struct ebb_heap *heap, span_id id)
+{
+    struct span *span = pool_span(heap->pool, id);
+    struct heap_class *class = &heap->classes[span->class_index];
+    due_set(heap, id, UINT64_MAX);
+    bucket_remove(heap, id);
+    all_remove(heap, id);
+    if (class->current == id)
+        class->current = 0;
+    if (heap->victim == id)
+        heap->victim = 0;
+    if (--class->spans == 0) {
+        bit_clear(heap->populated, span->class_index);
+        class->rung = 0;
+    }
+    class->slots -= span->slots;
+    class->pages -= span->pages;
+    heap->span_count--;
+    heap->span_pages -= span->pages;
+    heap->resident_pages -= resident_pages(heap, span);
+    if (span->class_index == CLASS_LARGE)
+        heap->large_pages -= span->pages;
+    pool_release(heap->pool, id);
+}
+
+/* The pages up to the end of a slot that is about to be written are resident from now on. */
+static void touch(struct ebb_heap *heap, struct span *span, unsigned slot, size_t slot_bytes)
+{
+    size_t pages = ((slot + 1) * slot_bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES;
+    if (pages <= span->touched_pages)
+        return;
+    const struct arena *arena = pool_arena(heap->pool, span->first_page / ARENA_PAGES);
+    size_t first = span->first_page % ARENA_PAGES;
+    for (size_t p = first + span->touched_pages; p < first + pages; p++)
+        heap->resident_pages +=
+            ~__atomic_load_n(&arena->resident[p / 64], __ATOMIC_RELAXED) >> (p % 64) & 1;
+    span->touched_pages = (uint8_t)pages;
+}
+
+/* The fullest span with room; a new one of the class's rung if there is none. */
+static span_id choose_span(struct ebb_heap *heap, unsigned class_index)
+{
+    struct heap_class *class = &heap->classes[class_index];
+    for (unsigned b = BUCKET_EIGHTHS; b-- > 0;)
+        if (class->buckets[b] != 0)
+            return class->buckets[b];
+    if (class->buckets[BUCKET_EMPTY] != 0)
+        return class->buckets[BUCKET_EMPTY];
+    const struct class_table *table = &heap->pool->classes;
+    size_t live_bytes = class->used * table->slot_bytes[class_index];
+    class->rung = (uint8_t)class_rung(table, class_index, class->rung, live_bytes);
+    uint32_t pages = table->rung_pages[class_index][class->rung];
+    return new_span(heap, class_index, pages, class_slots(table, class_index, pages));
+}
+
+ebb_ref heap_take(struct ebb_heap *heap, unsigned class_index)
+{
+    struct heap_class *class = &heap->classes[class_index];
+    span_id id = class->current;
+    if (id == 0) {
+        id = class->current = choose_span(heap, class_index);
+        if (id == 0)
+            return 0;
+    }
+    struct span *span = pool_span(heap->pool, id);
+    unsigned slot = span_take_slot(span);
+    size_t slot_bytes = heap->pool->classes.slot_bytes[class_index];
+    touch(heap, span, slot, slot_bytes);
+    if (span->used == span->slots)
+        class->current = 0;
+    heap_rebucket(heap, id, span_bucket_of(span));
+    class->used++;
+    heap->objects++;
+    heap->slot_bytes += slot_bytes;
+    return (ebb_ref)span->first_page * PAGE_GRANULES + slot * (slot_bytes / EBB_GRANULE_BYTES);
+}
+
+void heap_give(struct ebb_heap *heap, span_id id, unsigned slot)
+{
+    struct span *span = pool_span(heap->pool, id);
+    struct heap_class *class = &heap->classes[span->class_index];
+    span_give_slot(span, slot);
+    class->used--;
+    heap->objects--;
+    heap->slot_bytes -= span_slot_bytes(heap->pool, span);
+    if (span->used == 0 && class->current != id && !span->held)
+        heap_release_span(heap, id); /* a span that is current may fill again at once */
+    else if (span->bucket != BUCKET_VICTIM)
+        heap_rebucket(heap, id, span_bucket_of(span));
+}
+
+void heap_release_empty(struct ebb_heap *heap)
+{
+    for (size_t c = bits_next(heap->populated, 0, EBB_CLASS_COUNT, true); c < EBB_CLASS_COUNT;
+         c = bits_next(heap->populated, c + 1, EBB_CLASS_COUNT, true))
+        while (heap->classes[c].buckets[BUCKET_EMPTY] != 0)
+            heap_release_span(heap, heap->classes[c].buckets[BUCKET_EMPTY]);
+}
+
+/* ---- life ---- */
+
+int ebb_heap_create(struct ebb_heap **out, struct ebb_pool *pool, const struct ebb_owner *owner)
+{
+    struct ebb_heap *heap = calloc(1, sizeof *heap);
+    if (heap == NULL)
+        return EBB_ALLOC_ENOMEM;
+    heap->pool = pool;
+    heap->owner = *owner;
+    __atomic_add_fetch(&pool->heap_count, 1, __ATOMIC_RELAXED);
+    *out = heap;
+    return 0;
+}
+
+void ebb_heap_destroy(struct ebb_heap *heap)
+{
+    if (heap == NULL)
+        return;
+    ebb_heap_reset(heap);
+    __atomic_sub_fetch(&heap->pool->heap_count, 1, __ATOMIC_RELAXED);
+    free(heap->limbo.refs);
+    free(heap);
+}
+
+void ebb_heap_reset(struct ebb_heap *heap)
+{
+    EBB_ASSERT(heap->limbo.count == 0);
+    heap->frees += heap->objects;
+    for (unsigned c = 0; c <= EBB_CLASS_COUNT; c++)
+        heap->classes[c].frees += heap->classes[c].used;
+    heap->due_root = 0; /* at once, not span by span */
+    while (heap->all != 0) {
+        span_id id = heap->all;
+        struct span *span = pool_span(heap->pool, id);
+        EBB_ASSERT(span->pins == 0);
+        span->due = UINT64_MAX;
+        heap->classes[span->class_index].used -= span->used;
+        heap->objects -= span->used;
+        heap->slot_bytes -= span->used * span_slot_bytes(heap->pool, span);
+        heap_release_span(heap, id);
+    }
+}
+
+/* ---- objects ---- */
+
+static ebb_ref take_large(struct ebb_heap *heap, size_t bytes)
+{
+    size_t pages = (bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES;
+    if (bytes > heap->pool->reserve_bytes || pages > UINT32_MAX) {
+        heap->failures++;
+        return 0;
+    }
+    span_id id = new_span(heap, CLASS_LARGE, (uint32_t)pages, 1);
+    if (id == 0)
+        return 0;
+    struct span *span = pool_span(heap->pool, id);
+    span_take_slot(span);
+    heap_rebucket(heap, id, BUCKET_FULL);
+    heap->classes[CLASS_LARGE].used++;
+    heap->objects++;
+    heap->large_pages += pages;
+    heap->slot_bytes += pages * EBB_PAGE_BYTES;
+    return (ebb_ref)span->first_page * PAGE_GRANULES;
+}
+
+ebb_ref ebb_alloc(struct ebb_heap *heap, size_t bytes)
+{
+    EBB_ASSERT(bytes > 0);
+    unsigned class_index = bytes > EBB_LARGE_BYTES ? CLASS_LARGE : class_of(bytes);
+    ebb_ref ref =
+        class_index == CLASS_LARGE ? take_large(heap, bytes) : heap_take(heap, class_index);
+    if (ref == 0)
+        return 0;
+    size_t slot_bytes = class_index == CLASS_LARGE
+                            ? (bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES * EBB_PAGE_BYTES
+                            : heap->pool->classes.slot_bytes[class_index];
+    slot_unpoison(ebb_at(heap->pool->base, ref), slot_bytes);
+    heap->allocations++;
+    heap->allocated_bytes += slot_bytes;
+    heap->classes[class_index].allocations++;
+    return ref;
+}
+
+/* Freed while pinned: its slot is taken, but it is nobody's object any more. */
+static bool is_in_limbo(const struct ebb_heap *heap, const struct span *span, ebb_ref ref)
+{
+    for (size_t i = 0; span->pins > 0 && i < heap->limbo.count; i++)
+        if (heap->limbo.refs[i] == ref)
+            return true;
+    return false;
+}
+
+static span_id find_live(const struct ebb_heap *heap, ebb_ref ref, unsigned *slot)
+{
+    span_id id = pool_find(heap->pool, ref);
+    EBB_ASSERT(id != 0);
+    struct span *span = pool_span(heap->pool, id);
+    EBB_ASSERT(span->heap == heap);
+    *slot = span_slot_of(heap->pool, span, ref);
+    EBB_ASSERT(span_slot_used(span, *slot));
+    EBB_ASSERT(!is_in_limbo(heap, span, ref));
+    return id;
+}
+
+static void limbo_add(struct ebb_heap *heap, ebb_ref ref)
+{
+    struct limbo *limbo = &heap->limbo;
+    if (limbo->count == limbo->capacity) {
+        size_t capacity = limbo->capacity == 0 ? 16 : limbo->capacity * 2;
+        ebb_ref *refs = realloc(limbo->refs, capacity * sizeof *refs);
+        EBB_ASSERT(refs != NULL);
+        limbo->refs = refs;
+        limbo->capacity = capacity;
+    }
+    limbo->refs[limbo->count++] = ref;
+}
+
+void ebb_free(struct ebb_heap *heap, ebb_ref ref)
+{
+    unsigned slot;
+    span_id id = find_live(heap, ref, &slot);
+    struct span *span = pool_span(heap->pool, id);
+    if (span->pins > 0) {
+        limbo_add(heap, ref);
+        return;
+    }
+    heap->frees++;
+    heap->classes[span->class_index].frees++;
+    slot_poison(ebb_at(heap->pool->base, ref), span_slot_bytes(heap->pool, span));
+    heap_give(heap, id, slot);
+}
+
+/* In place: the slot is of the right class, or the run can be cut or has free pages behind it. */
+static bool resize_in_place(struct ebb_heap *heap, span_id id, size_t bytes)
+{
+    struct span *span = pool_span(heap->pool, id);
+    if (span->class_index != CLASS_LARGE)
+        return bytes <= EBB_LARGE_BYTES && class_of(bytes) == span->class_index;
+    size_t pages = (bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES;
+    size_t before = span->pages;
+    if (bytes <= EBB_LARGE_BYTES || bytes > heap->pool->reserve_bytes)
+        return false;
+    if (pages < before)
+        pool_cut(heap->pool, id, (uint32_t)pages);
+    else if (pages > before && !pool_extend(heap->pool, id, (uint32_t)pages))
+        return false;
+    heap->classes[CLASS_LARGE].pages += pages - before;
+    heap->span_pages += pages - before;
+    heap->resident_pages += pages - before;
+    heap->large_pages += pages - before;
+    heap->slot_bytes += (pages - before) * EBB_PAGE_BYTES;
+    slot_unpoison(ebb_at(heap->pool->base, span_ref(heap->pool, span, 0)), pages * EBB_PAGE_BYTES);
+    return true;
+}
+
+int ebb_resize(struct ebb_heap *heap, ebb_ref *ref, size_t bytes)
+{
+    unsigned slot;
+    span_id id = find_live(heap, *ref, &slot);
+    struct span *span = pool_span(heap->pool, id);
+    if (span->pins > 0)
+        return EBB_ALLOC_EBUSY;
+    if (resize_in_place(heap, id, bytes))
+        return 0;
+    ebb_ref to = ebb_alloc(heap, bytes);
+    if (to == 0)
+        return EBB_ALLOC_ENOMEM;
+    size_t old_bytes = span_slot_bytes(heap->pool, span);
+    memcpy(ebb_at(heap->pool->base, to), ebb_at(heap->pool->base, *ref),
+           old_bytes < bytes ? old_bytes : bytes);
+    if (span->due != UINT64_MAX)
+        ebb_due_note(heap, to, span->due);
+    ebb_free(heap, *ref);
+    *ref = to;
+    return 0;
+}
+
+size_t ebb_slot_bytes(const struct ebb_heap *heap, ebb_ref ref)
+{
+    unsigned slot;
+    return span_slot_bytes(heap->pool, pool_span(heap->pool, find_live(heap, ref, &slot)));
+}
+
+size_t ebb_round_bytes(size_t bytes)
+{
+    if (bytes > EBB_LARGE_BYTES)
+        return (bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES * EBB_PAGE_BYTES;
+    return class_bytes(class_of(bytes));
+}
+
+bool ebb_is_live(const struct ebb_heap *heap, ebb_ref ref)
+{
+    span_id id = pool_find(heap->pool, ref);
+    if (id == 0 || pool_span(heap->pool, id)->heap != heap)
+        return false;
+    const struct span *span = pool_span(heap->pool, id);
+    uint64_t offset = (ref - (ebb_ref)span->first_page * PAGE_GRANULES) * EBB_GRANULE_BYTES;
+    size_t slot_bytes = span_slot_bytes(heap->pool, span);
+    return offset % slot_bytes == 0 && span_slot_used(span, (unsigned)(offset / slot_bytes)) &&
+           !is_in_limbo(heap, span, ref);
+}
+
+/* ---- pins ---- */
+
+void ebb_pin(struct ebb_heap *heap, ebb_ref ref)
+{
+    unsigned slot;
+    struct span *span = pool_span(heap->pool, find_live(heap, ref, &slot));
+    EBB_ASSERT(span->pins < UINT32_MAX);
+    if (span->pins++ == 0) {
+        heap->pinned_spans++;
+        heap->pinned_pages += span->pages;
+    }
+}
+
+void ebb_unpin(struct ebb_heap *heap, ebb_ref ref)
+{
+    span_id id = pool_find(heap->pool, ref);
+    EBB_ASSERT(id != 0);
+    struct span *span = pool_span(heap->pool, id);
+    EBB_ASSERT(span->pins > 0);
+    if (--span->pins > 0)
+        return;
+    heap->pinned_spans--;
+    heap->pinned_pages -= span->pages;
+    struct limbo *limbo = &heap->limbo;
+    for (size_t i = limbo->count; i-- > 0;) {
+        if (pool_find(heap->pool, limbo->refs[i]) != id)
+            continue;
+        ebb_ref freed = limbo->refs[i];
+        limbo->refs[i] = limbo->refs[--limbo->count];
+        ebb_free(heap, freed);
+    }
+}
+
+bool ebb_is_pinned(const struct ebb_heap *heap, ebb_ref ref)
+{
+    return heap->pinned_spans > 0 && pool_span(heap->pool, pool_find(heap->pool, ref))->pins > 0;
+}
+
+/* ---- visits ---- */
+
+void ebb_heap_each(struct ebb_heap *heap, void (*visit)(void *context, ebb_ref ref, void *data),
+                   void *context)
+{
+    for (span_id id = heap->all; id != 0;) {
+        struct span *span = pool_span(heap->pool, id);
+        span->held = 1;
+        for (unsigned s = span_next_used(span, 0); s < span->slots;
+             s = span_next_used(span, s + 1)) {
+            ebb_ref ref = span_ref(heap->pool, span, s);
+            if (!is_in_limbo(heap, span, ref))
+                visit(context, ref, ebb_at(heap->pool->base, ref));
+        }
+        span->held = 0;
+        span_id next = span->all_next;
+        if (span->used == 0 && heap->classes[span->class_index].current != id)
+            heap_release_span(heap, id);
+        id = next;
+    }
+}
+
+void ebb_due_note(struct ebb_heap *heap, ebb_ref ref, uint64_t due)
+{
+    span_id id = pool_find(heap->pool, ref);
+    EBB_ASSERT(id != 0 && due > 0);
+    if (due < pool_span(heap->pool, id)->due)
+        due_set(heap, id, due);
+}
+
+uint64_t ebb_due_next(const struct ebb_heap *heap)
+{
+    return heap->due_root == 0 ? UINT64_MAX : pool_span(heap->pool, heap->due_root)->due;
+}
+
+size_t ebb_due_visit(struct ebb_heap *heap, uint64_t now, uint64_t not_before,
+                     uint64_t (*visit)(void *context, ebb_ref ref, void *data), void *context)
+{
+    if (ebb_due_next(heap) > now)
+        return 0;
+    span_id id = heap->due_root;
+    struct span *span = pool_span(heap->pool, id);
+    uint64_t earliest = UINT64_MAX;
+    size_t visited = 0;
+    span->held = 1;
+    for (unsigned s = span_next_used(span, 0); s < span->slots; s = span_next_used(span, s + 1)) {
+        ebb_ref ref = span_ref(heap->pool, span, s);
+        if (is_in_limbo(heap, span, ref))
+            continue;
+        uint64_t due = visit(context, ref, ebb_at(heap->pool->base, ref));
+        visited++;
+        if (due != 0 && due < earliest)
+            earliest = due;
+    }
+    span->held = 0;
+    if (span->used == 0 && heap->classes[span->class_index].current != id)
+        heap_release_span(heap, id);
+    else
+        due_set(heap, id, earliest < not_before ? not_before : earliest);
+    return visited + (visited == 0); /* an empty span has been dealt with too */
+}

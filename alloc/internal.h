@@ -1,0 +1,289 @@
+/* SPDX-License-Identifier: MIT */
+/* internal.h: the structs of the allocator, for the files of this room and its tests.
+ *
+ *   OS page   4 KiB, always called page here
+ *   arena     512 pages, aligned; the unit in which address space is committed and metadata kept
+ *   run       consecutive pages
+ *   span      a run cut into equal slots of one class; a large object is a span with one slot
+ *   class     a slot size (class.c); CLASS_LARGE stands for "the size of the run"
+ *   rung      one of the span lengths a class may use: rare classes take short spans
+ *   bucket    how full a span is, in eighths; each class lists its spans by bucket
+ *   resident  a page that has been written and not been given back
+ *   idle      resident, but in no span
+ *
+ * Locks. A pool has one mutex; it guards arena headers, run bitmaps and counters of pages. A heap
+ * has none: its owner serialises calls. Order: heap's owner, then pool. A span descriptor belongs
+ * to the heap that owns the span; only its creation and release happen under the pool's mutex.
+ */
+#ifndef EBB_ALLOC_INTERNAL_H
+#define EBB_ALLOC_INTERNAL_H
+
+#include <pthread.h>
+
+#include "ebb_alloc.h"
+
+#ifdef EBB_HARD /* small constants give bugs a chance */
+#define SPAN_SLOTS_MAX      3u
+#define SPAN_PAGES_MAX      40u
+#define COMPACT_SMALL_BYTES 0u
+#define ARENAS_PER_COMMIT   2u
+#else
+#define SPAN_SLOTS_MAX      512u
+#define SPAN_PAGES_MAX      64u
+#define COMPACT_SMALL_BYTES (512u * 1024) /* of the whole pool: less waste is not worth moving */
+#define ARENAS_PER_COMMIT   16u           /* arenas committed by one system call */
+#endif
+
+#define ARENA_PAGES   512u
+#define ARENA_BYTES   (ARENA_PAGES * EBB_PAGE_BYTES)
+#define ARENA_WORDS   (ARENA_PAGES / 64)
+#define PAGE_GRANULES (EBB_PAGE_BYTES / EBB_GRANULE_BYTES)
+#define CLASS_LARGE   EBB_CLASS_COUNT
+#define RUNG_COUNT    6u
+#define RUN_LEVELS    10u /* runs of at least 1, 2, 4 .. 512 pages */
+#define SPAN_WORDS    8u
+
+/* Trim: demand is remembered in buckets of time; see trim.c. */
+#define DEMAND_BUCKET_MS 125u
+#define DEMAND_BUCKETS   512u
+#define WINDOW_MIN_MS    500u
+#define WINDOW_MAX_MS    32000u
+#define REGRET_MS        30000u
+
+/* ---- assertions ---- */
+
+/* Always on: a wrong ref must stop here, not corrupt somebody's value. */
+#define EBB_ASSERT(condition)                                                                      \
+    do {                                                                                           \
+        if (!(condition))                                                                          \
+            ebb_assert_failed(#condition, __FILE__, __LINE__);                                     \
+    } while (0)
+void ebb_assert_failed(const char *condition, const char *file, int line) __attribute__((noreturn));
+
+/* ---- sizes (class.c) ---- */
+
+unsigned class_of(size_t bytes); /* 1 .. EBB_LARGE_BYTES -> 0 .. EBB_CLASS_COUNT - 1 */
+size_t class_bytes(unsigned class_index);
+
+/* The span lengths of each class, shortest first, and the divisor of its slots. Built once. */
+struct class_table {
+    uint32_t slot_bytes[EBB_CLASS_COUNT];
+    uint32_t magic[EBB_CLASS_COUNT]; /* ceil(2^32 / slot_bytes): offset * magic >> 32 is the slot */
+    uint8_t rung_pages[EBB_CLASS_COUNT][RUNG_COUNT];
+    uint8_t rung_count[EBB_CLASS_COUNT];
+};
+void class_table_init(struct class_table *table);
+unsigned class_slots(const struct class_table *table, unsigned class_index, unsigned pages);
+/* The rung for a class that holds live_bytes, coming from `rung`: up when the next span is at most
+ * 1/32 of it, down when the present one is more than 1/8. */
+unsigned class_rung(const struct class_table *table, unsigned class_index, unsigned rung,
+                    size_t live_bytes);
+
+/* ---- span ---- */
+
+typedef uint32_t span_id; /* arena * ARENA_PAGES + descriptor; 0 is none */
+
+enum span_bucket {
+    BUCKET_EIGHTHS = 8, /* 0..7: used * 8 / slots of spans that are neither empty nor full */
+    BUCKET_EMPTY = 8,
+    BUCKET_FULL = 9,
+    BUCKET_VICTIM = 10, /* being evacuated: takes no new objects */
+    BUCKET_COUNT = 11,
+};
+
+/* Invariants, checked by span_check():
+ *   popcount(free_map) + used == slots
+ *   used slots lie below `touched` slots; pages below touched_pages are resident
+ *   bucket == span_bucket_of(span) unless it is the victim
+ */
+struct span {
+    uint64_t free_map[SPAN_WORDS]; /* one bit a slot, set: free */
+    struct ebb_heap *heap;
+    uint64_t due;        /* earliest noted due time of its objects, UINT64_MAX: none */
+    uint32_t first_page; /* number in the pool */
+    uint32_t pages;
+    span_id next, prev;                    /* in its class's bucket */
+    span_id all_next, all_prev;            /* in its heap */
+    span_id due_child, due_next, due_prev; /* pairing heap by due, due.c */
+    uint32_t pins;
+    uint16_t class_index;
+    uint16_t slots, used;
+    uint8_t touched_pages; /* leading pages known to be resident (large: all, and this is 0) */
+    uint8_t bucket : 4;
+    uint8_t held : 4; /* somebody is walking over it: do not release */
+};
+_Static_assert(sizeof(struct span) == 128, "a span descriptor is two cache lines");
+_Static_assert(SPAN_PAGES_MAX <= UINT8_MAX && BUCKET_COUNT <= 16,
+               "its small fields are wide enough");
+
+/* ---- arena ---- */
+
+/* Invariants, checked by arena_check():
+ *   free_pages == popcount(free); idle_pages == popcount(free & resident)
+ *   free & resident & trimmed == 0
+ *   spans == popcount(descriptors)
+ */
+struct arena {
+    uint64_t free[ARENA_WORDS]; /* pages in no span */
+    uint64_t
+        resident[ARENA_WORDS];     /* of free pages: known; of a span's: what they were before it */
+    uint64_t trimmed[ARENA_WORDS]; /* free pages that have been given back since they were used */
+    uint64_t descriptors[ARENA_WORDS]; /* descriptors in use */
+    uint16_t page_span[ARENA_PAGES];   /* descriptor of the span on that page, plus one */
+    uint32_t is_ready;                 /* 0: all of this is zero and the arena untouched */
+    uint16_t free_pages, idle_pages, spans, longest_run;
+    uint16_t descriptors_high; /* descriptors ever used: bounds the resident metadata */
+    uint64_t trimmed_ms;       /* when its last page was trimmed */
+    _Alignas(64) struct span span[ARENA_PAGES];
+};
+#define ARENA_HEADER_BYTES offsetof(struct arena, span)
+#define ARENA_STRIDE       ((sizeof(struct arena) + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES * EBB_PAGE_BYTES)
+
+/* ---- pool ---- */
+
+struct ebb_pool {
+    char *base;     /* of granule 0; page 0 is never handed out, so that ref 0 is free */
+    char *metadata; /* struct arena at ARENA_STRIDE each */
+    size_t reserve_bytes;
+    uint32_t arena_limit;    /* arenas in the range */
+    uint32_t arena_frontier; /* arenas below it are committed */
+    struct ebb_os os;
+    struct class_table classes;
+    pthread_mutex_t lock;
+    unsigned heap_count; /* atomic: a heap reads it without the lock */
+
+    uint64_t *runs[RUN_LEVELS]; /* bit a: arena a has a free run of >= 2^level pages */
+    uint64_t *idle;             /* bit a: arena a has idle pages */
+    uint64_t *retired;          /* of arena a: what it knew of trimmed pages; see arena_retire() */
+    size_t bitmap_words;
+
+    size_t span_pages, idle_pages, trimmed_pages, metadata_pages, arenas_used;
+
+    /* demand for pages, for trim */
+    uint64_t now_ms, bucket_ms;
+    uint32_t demand[DEMAND_BUCKETS]; /* most span pages at once in that stretch of time */
+    unsigned demand_at;
+    uint64_t window_ms, quiet_since_ms, regret_ms;
+    uint32_t rises;               /* regrets in a row, see trim.c */
+    size_t rise_peak;             /* most span pages since the last */
+    bool has_fallen;              /* and whether they have fallen since */
+    uint64_t needed_ms, quiet_ms; /* when the window was last too short, or needed; see trim.c */
+    size_t keep_pages;
+    size_t regret_pages; /* taken again soon after a trim, since the last trim */
+
+    uint64_t trim_calls, trim_bytes, trim_ns, trim_errors;
+    uint64_t refault_bytes, refault_early_bytes, commit_errors;
+};
+
+static inline struct arena *pool_arena(const struct ebb_pool *pool, uint32_t index)
+{
+    return (struct arena *)(pool->metadata + (size_t)index * ARENA_STRIDE);
+}
+
+static inline struct span *pool_span(const struct ebb_pool *pool, span_id id)
+{
+    return &pool_arena(pool, id / ARENA_PAGES)->span[id % ARENA_PAGES];
+}
+
+/* A new span on a run of `pages`, or 0. Its fields are zero but class_index, first_page and pages;
+ * *resident is the number of pages that were resident already. */
+span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident);
+/* Gives the span's run back; touched_pages say what is resident now. The id is then free. */
+void pool_release(struct ebb_pool *pool, span_id id);
+/* Gives back the pages behind the first `pages` of a large span, or takes more behind its end. */
+void pool_cut(struct ebb_pool *pool, span_id id, uint32_t pages);
+bool pool_extend(struct ebb_pool *pool, span_id id, uint32_t pages);
+/* The span that holds a ref, 0 if none. Needs no lock for refs of the caller's own heap. */
+span_id pool_find(const struct ebb_pool *pool, ebb_ref ref);
+/* Brings the pool's bitmaps of runs in line after an arena's free pages have changed; lock held. */
+void arena_publish(struct ebb_pool *pool, uint32_t index);
+/* Forgets an arena that has no span and no idle page, so that its metadata can go too; lock
+ * held. */
+bool arena_retire(struct ebb_pool *pool, uint32_t index);
+void demand_note(struct ebb_pool *pool); /* trim.c: span_pages has grown; lock held */
+/* Whether demand is on its way up to where it was within memory: what a wider window would have
+ * foreseen. Growth beyond the past, and shuffling of pages while demand falls, are not that. */
+bool demand_returns(const struct ebb_pool *pool);
+
+/* ---- heap ---- */
+
+struct heap_class {
+    span_id buckets[BUCKET_COUNT]; /* heads of the lists of spans */
+    uint32_t spans_full, spans_empty;
+    span_id current; /* where the next object goes, 0: choose */
+    uint8_t rung;
+    uint32_t spans;
+    uint64_t slots, used; /* sums over its spans */
+    uint64_t pages;
+    uint64_t allocations, frees;
+};
+
+struct limbo { /* freed while pinned */
+    ebb_ref *refs;
+    size_t count, capacity;
+};
+
+struct ebb_heap {
+    struct ebb_pool *pool;
+    struct ebb_owner owner;
+    struct heap_class classes[EBB_CLASS_COUNT + 1];
+    uint64_t populated[EBB_CLASS_COUNT / 64 + 1]; /* classes that have spans */
+    span_id all;                                  /* every span */
+    span_id due_root;                             /* the span with the earliest due time */
+    span_id victim;                               /* being evacuated, 0: none */
+    uint16_t victim_class;                        /* of the last victim */
+    enum ebb_reason active_reason;                /* compaction under way, EBB_REASON_NONE: none */
+    struct limbo limbo;
+    size_t pinned_spans, pinned_pages;
+
+    size_t objects, slot_bytes, resident_pages, span_pages, large_pages;
+    size_t span_count;
+    uint64_t allocations, frees, allocated_bytes, failures;
+    uint64_t compact_cycles[EBB_REASON_COUNT];
+    uint64_t moved_objects, moved_bytes, freed_spans, freed_bytes, compact_ns, skipped_pinned;
+};
+
+/* span.c */
+enum span_bucket span_bucket_of(const struct span *span);
+unsigned span_take_slot(struct span *span);            /* it has one */
+void span_give_slot(struct span *span, unsigned slot); /* aborts if it is free */
+bool span_slot_used(const struct span *span, unsigned slot);
+/* The next used slot at or after `slot`, or span->slots. */
+unsigned span_next_used(const struct span *span, unsigned slot);
+size_t span_slot_bytes(const struct ebb_pool *pool, const struct span *span);
+ebb_ref span_ref(const struct ebb_pool *pool, const struct span *span, unsigned slot);
+/* The slot of a ref in its span; aborts when it points between slots. */
+unsigned span_slot_of(const struct ebb_pool *pool, const struct span *span, ebb_ref ref);
+int span_check(const struct ebb_pool *pool, const struct span *span);
+
+/* heap.c, for compact.c and the tests */
+ebb_ref heap_take(struct ebb_heap *heap, unsigned class_index); /* 0: no memory */
+void heap_give(struct ebb_heap *heap, span_id id, unsigned slot);
+void heap_rebucket(struct ebb_heap *heap, span_id id, enum span_bucket bucket);
+void heap_release_span(struct ebb_heap *heap, span_id id);
+void heap_release_empty(struct ebb_heap *heap);
+
+/* due.c */
+void due_set(struct ebb_heap *heap, span_id id, uint64_t due); /* UINT64_MAX: out of the heap */
+
+/* policy.c */
+struct compact_view {
+    size_t slot_bytes; /* live */
+    size_t reclaimable_bytes;
+    size_t small_bytes;
+    enum ebb_urge urge;
+    bool active;
+};
+enum ebb_reason policy_compact(const struct compact_view *view);
+/* What evacuation could free of one class, in bytes. */
+size_t policy_reclaimable(const struct class_table *table, unsigned class_index,
+                          const struct heap_class *heap_class);
+
+/* compact.c */
+size_t compact_reclaimable(const struct ebb_heap *heap);
+
+/* poison.h's business, for address-sanitizer and hard builds */
+void slot_poison(void *data, size_t bytes);   /* nobody may touch it now */
+void slot_unpoison(void *data, size_t bytes); /* it is an object again, or a page to give away */
+
+#endif

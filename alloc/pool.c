@@ -1,0 +1,462 @@
+/* SPDX-License-Identifier: MIT */
+/* pool.c: the address range, its arenas, and runs of pages in them.
+ *
+ * Runs come from the lowest arena that has one, so that the top empties by itself. Which arenas
+ * have runs of at least 2^k pages stands in one bitmap for each k. All bookkeeping lies in arena
+ * headers outside the range; a free page is never written.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "bits.h"
+#include "internal.h"
+
+#define RESERVE_DEFAULT_BYTES (UINT64_C(1) << 40)
+#define RESERVE_LEAST_BYTES   (UINT64_C(1) << 28)
+#define RETIRED_PAGES         1024 /* pool.retired[] holds milliseconds * this + pages */
+#define CANDIDATES_MAX        16   /* arenas that may or may not have the run, looked at first */
+
+_Static_assert(RESERVE_DEFAULT_BYTES / EBB_GRANULE_BYTES <= UINT64_C(1) << EBB_REF_BITS,
+               "every granule of the range has a ref");
+
+/* ---- arena headers ---- */
+
+static size_t metadata_pages(const struct arena *arena)
+{
+    if (!arena->is_ready)
+        return 0;
+    size_t bytes = ARENA_HEADER_BYTES + arena->descriptors_high * sizeof(struct span);
+    return (bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES;
+}
+
+static unsigned longest_run(const struct arena *arena)
+{
+    size_t longest = 0;
+    for (size_t at = bits_next(arena->free, 0, ARENA_PAGES, true); at < ARENA_PAGES;) {
+        size_t end = bits_next(arena->free, at, ARENA_PAGES, false);
+        if (end - at > longest)
+            longest = end - at;
+        at = bits_next(arena->free, end, ARENA_PAGES, true);
+    }
+    return (unsigned)longest;
+}
+
+/* The first free run of that length, or ARENA_PAGES. */
+static size_t find_run(const struct arena *arena, size_t pages)
+{
+    for (size_t at = bits_next(arena->free, 0, ARENA_PAGES, true); at < ARENA_PAGES;) {
+        size_t end = bits_next(arena->free, at, ARENA_PAGES, false);
+        if (end - at >= pages)
+            return at;
+        at = bits_next(arena->free, end, ARENA_PAGES, true);
+    }
+    return ARENA_PAGES;
+}
+
+/* Brings the pool's bitmaps in line after the arena's free pages have changed. */
+void arena_publish(struct ebb_pool *pool, uint32_t index)
+{
+    struct arena *arena = pool_arena(pool, index);
+    unsigned longest = longest_run(arena);
+    arena->longest_run = (uint16_t)longest;
+    for (unsigned level = 0; level < RUN_LEVELS; level++)
+        bit_assign(pool->runs[level], index, longest >= 1u << level);
+}
+
+static void arena_make_ready(struct ebb_pool *pool, uint32_t index)
+{
+    struct arena *arena = pool_arena(pool, index);
+    if (arena->is_ready)
+        return;
+    bits_fill(arena->free, 0, ARENA_PAGES, true);
+    arena->free_pages = ARENA_PAGES;
+    arena->longest_run = ARENA_PAGES;
+    arena->is_ready = 1;
+    pool->metadata_pages += metadata_pages(arena);
+    /* It may have been retired a moment ago: then these pages are missed, and trim must learn. */
+    size_t trimmed = pool->retired[index] % RETIRED_PAGES;
+    bits_fill(arena->trimmed, 0, trimmed, true);
+    arena->trimmed_ms = pool->retired[index] / RETIRED_PAGES;
+    pool->trimmed_pages += trimmed;
+    pool->retired[index] = 0;
+}
+
+/* Takes pages [from, to) of an arena out of the free ones. Returns how many were resident. */
+static size_t arena_take(struct ebb_pool *pool, uint32_t index, size_t from, size_t to)
+{
+    struct arena *arena = pool_arena(pool, index);
+    size_t idle = bits_count(arena->resident, from, to);
+    size_t trimmed = bits_count(arena->trimmed, from, to);
+    bits_fill(arena->free, from, to, false);
+    bits_fill(arena->trimmed, from, to, false);
+    arena->free_pages = (uint16_t)(arena->free_pages - (to - from));
+    arena->idle_pages = (uint16_t)(arena->idle_pages - idle);
+    bit_assign(pool->idle, index, arena->idle_pages > 0);
+    arena_publish(pool, index);
+    pool->idle_pages -= idle;
+    pool->trimmed_pages -= trimmed;
+    pool->span_pages += to - from;
+    pool->refault_bytes += trimmed * EBB_PAGE_BYTES;
+    if (trimmed > 0 && pool->now_ms < arena->trimmed_ms + REGRET_MS) {
+        pool->refault_early_bytes += trimmed * EBB_PAGE_BYTES;
+        if (demand_returns(pool))
+            pool->regret_pages += trimmed;
+    }
+    return idle;
+}
+
+/* The reverse. The first `touched` pages are resident now, the others as they were. */
+static void arena_give(struct ebb_pool *pool, uint32_t index, size_t from, size_t to,
+                       size_t touched)
+{
+    struct arena *arena = pool_arena(pool, index);
+    bits_fill_shared(arena->resident, from, from + touched, true);
+    bits_fill(arena->free, from, to, true);
+    size_t idle = bits_count(arena->resident, from, to);
+    arena->free_pages = (uint16_t)(arena->free_pages + (to - from));
+    arena->idle_pages = (uint16_t)(arena->idle_pages + idle);
+    bit_assign(pool->idle, index, arena->idle_pages > 0);
+    arena_publish(pool, index);
+    pool->idle_pages += idle;
+    pool->span_pages -= to - from;
+}
+
+/* ---- the range ---- */
+
+static bool reserve_range(struct ebb_pool *pool, size_t bytes)
+{
+    uint32_t arenas = (uint32_t)(bytes / ARENA_BYTES);
+    pool->base = pool->os.reserve(pool->os.context, (size_t)arenas * ARENA_BYTES);
+    if (pool->base == NULL)
+        return false;
+    pool->metadata = pool->os.reserve(pool->os.context, (size_t)arenas * ARENA_STRIDE);
+    if (pool->metadata == NULL) {
+        pool->os.unreserve(pool->os.context, pool->base, (size_t)arenas * ARENA_BYTES);
+        pool->base = NULL;
+        return false;
+    }
+    pool->reserve_bytes = (size_t)arenas * ARENA_BYTES;
+    pool->arena_limit = arenas;
+    return true;
+}
+
+/* Commits more arenas, at least `count`. */
+static bool push_frontier(struct ebb_pool *pool, uint32_t count)
+{
+    uint32_t room = pool->arena_limit - pool->arena_frontier;
+    if (count > room)
+        return false;
+    if (count < ARENAS_PER_COMMIT)
+        count = room < ARENAS_PER_COMMIT ? room : ARENAS_PER_COMMIT;
+    char *data = pool->base + (size_t)pool->arena_frontier * ARENA_BYTES;
+    char *metadata = pool->metadata + (size_t)pool->arena_frontier * ARENA_STRIDE;
+    if (pool->os.commit(pool->os.context, metadata, (size_t)count * ARENA_STRIDE) != 0 ||
+        pool->os.commit(pool->os.context, data, (size_t)count * ARENA_BYTES) != 0) {
+        pool->commit_errors++;
+        return false;
+    }
+    for (uint32_t a = pool->arena_frontier; a < pool->arena_frontier + count; a++)
+        for (unsigned level = 0; level < RUN_LEVELS; level++)
+            bit_set(pool->runs[level], a);
+    __atomic_store_n(&pool->arena_frontier, pool->arena_frontier + count, __ATOMIC_RELAXED);
+    return true;
+}
+
+static bool make_bitmaps(struct ebb_pool *pool)
+{
+    size_t words = pool->bitmap_words = (pool->arena_limit + 63) / 64;
+    uint64_t *bits = calloc(words * (RUN_LEVELS + 1) + pool->arena_limit, sizeof *bits);
+    if (bits == NULL)
+        return false;
+    for (unsigned level = 0; level < RUN_LEVELS; level++)
+        pool->runs[level] = bits + level * words;
+    pool->idle = bits + RUN_LEVELS * words;
+    pool->retired = pool->idle + words;
+    return true;
+}
+
+int ebb_pool_create(struct ebb_pool **out, const struct ebb_pool_config *config)
+{
+    struct ebb_pool *pool = calloc(1, sizeof *pool);
+    if (pool == NULL)
+        return EBB_ALLOC_ENOMEM;
+    pool->os = config != NULL && config->os != NULL ? *config->os : ebb_os_system;
+    size_t bytes = config != NULL && config->reserve_bytes != 0 ? config->reserve_bytes
+                                                                : RESERVE_DEFAULT_BYTES;
+    if (bytes > RESERVE_DEFAULT_BYTES) /* refs reach no further */
+        bytes = RESERVE_DEFAULT_BYTES;
+    while (bytes >= RESERVE_LEAST_BYTES && !reserve_range(pool, bytes))
+        bytes /= 2;
+    if (pool->base == NULL) {
+        free(pool);
+        return EBB_ALLOC_ENOMEM;
+    }
+    if (!make_bitmaps(pool) || !push_frontier(pool, 0)) {
+        free(pool->runs[0]);
+        pool->os.unreserve(pool->os.context, pool->base, pool->reserve_bytes);
+        pool->os.unreserve(pool->os.context, pool->metadata,
+                           (size_t)pool->arena_limit * ARENA_STRIDE);
+        free(pool);
+        return EBB_ALLOC_ENOMEM;
+    }
+    class_table_init(&pool->classes);
+    pthread_mutex_init(&pool->lock, NULL);
+    pool->window_ms = WINDOW_MIN_MS;
+    pool->now_ms = pool->bucket_ms = pool->os.now_ns(pool->os.context) / 1000000;
+    pool->quiet_since_ms = pool->now_ms;
+    *out = pool;
+    return 0;
+}
+
+void ebb_pool_destroy(struct ebb_pool *pool)
+{
+    if (pool == NULL)
+        return;
+    EBB_ASSERT(pool->heap_count == 0);
+    slot_unpoison(pool->base, (size_t)pool->arena_frontier * ARENA_BYTES);
+    pool->os.unreserve(pool->os.context, pool->base, pool->reserve_bytes);
+    pool->os.unreserve(pool->os.context, pool->metadata, (size_t)pool->arena_limit * ARENA_STRIDE);
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->runs[0]);
+    free(pool);
+}
+
+void *ebb_pool_base(const struct ebb_pool *pool)
+{
+    return pool->base;
+}
+
+/* ---- runs ---- */
+
+static unsigned level_of(size_t pages) /* the level at which every run is long enough */
+{
+    unsigned level = 0;
+    while ((size_t)1 << level < pages)
+        level++;
+    return level;
+}
+
+/* The arena to take a run of at most ARENA_PAGES from; arena_frontier if there is none, or none
+ * among the first `candidates` of those that only may have one. */
+static size_t choose_arena(const struct ebb_pool *pool, size_t pages, size_t candidates)
+{
+    unsigned level = level_of(pages);
+    size_t frontier = pool->arena_frontier;
+    size_t sure = bits_next(pool->runs[level], 0, frontier, true);
+    if ((size_t)1 << level == pages)
+        return sure;
+    /* Lower arenas may have a run between 2^(level-1) and what is wanted. */
+    size_t at = bits_next(pool->runs[level - 1], 0, sure, true);
+    for (size_t tries = 0; at < sure && tries < candidates; tries++) {
+        if (pool_arena(pool, (uint32_t)at)->longest_run >= pages)
+            return at;
+        at = bits_next(pool->runs[level - 1], at + 1, sure, true);
+    }
+    return sure;
+}
+
+/* The first of `count` free arenas in a row; the frontier moves if it must. SIZE_MAX: none. */
+static size_t choose_arenas(struct ebb_pool *pool, size_t count)
+{
+    const uint64_t *whole = pool->runs[RUN_LEVELS - 1];
+    size_t at = 0;
+    for (;;) {
+        at = bits_next(whole, at, pool->arena_frontier, true);
+        size_t end = bits_next(whole, at, pool->arena_frontier, false);
+        if (end - at >= count)
+            return at;
+        if (end == pool->arena_frontier) {
+            if (!push_frontier(pool, (uint32_t)(count - (end - at))))
+                return SIZE_MAX;
+            return at;
+        }
+        at = end;
+    }
+}
+
+static span_id new_descriptor(struct ebb_pool *pool, uint32_t index)
+{
+    struct arena *arena = pool_arena(pool, index);
+    /* Descriptor 0 of arena 0 would be span 0, which is none. */
+    size_t slot = bits_next(arena->descriptors, index == 0, ARENA_PAGES, false);
+    EBB_ASSERT(slot < ARENA_PAGES);
+    pool->metadata_pages -= metadata_pages(arena);
+    if (arena->descriptors_high <= slot)
+        arena->descriptors_high = (uint16_t)(slot + 1);
+    pool->metadata_pages += metadata_pages(arena);
+    bit_set(arena->descriptors, slot);
+    if (arena->spans++ == 0)
+        pool->arenas_used++;
+    memset(&arena->span[slot], 0, sizeof arena->span[slot]);
+    return index * ARENA_PAGES + (span_id)slot;
+}
+
+/* Marks pages [first, first + pages) of the pool as taken. */
+static size_t take_pages(struct ebb_pool *pool, size_t first, size_t pages)
+{
+    size_t resident = 0;
+    while (pages > 0) {
+        uint32_t index = (uint32_t)(first / ARENA_PAGES);
+        size_t from = first % ARENA_PAGES;
+        size_t count = pages < ARENA_PAGES - from ? pages : ARENA_PAGES - from;
+        arena_make_ready(pool, index);
+        resident += arena_take(pool, index, from, from + count);
+        first += count;
+        pages -= count;
+    }
+    demand_note(pool);
+    return resident;
+}
+
+static void give_pages(struct ebb_pool *pool, size_t first, size_t pages, size_t touched)
+{
+    while (pages > 0) {
+        uint32_t index = (uint32_t)(first / ARENA_PAGES);
+        size_t from = first % ARENA_PAGES;
+        size_t count = pages < ARENA_PAGES - from ? pages : ARENA_PAGES - from;
+        size_t here = touched < count ? touched : count;
+        arena_give(pool, index, from, from + count, here);
+        first += count;
+        pages -= count;
+        touched -= here;
+    }
+}
+
+/* Where to put a run; SIZE_MAX when the system or the range gives no more. */
+static size_t choose_run(struct ebb_pool *pool, uint32_t pages)
+{
+    if (pages > ARENA_PAGES) {
+        size_t index = choose_arenas(pool, (pages + ARENA_PAGES - 1) / ARENA_PAGES);
+        return index == SIZE_MAX ? SIZE_MAX : index * ARENA_PAGES;
+    }
+    size_t index = choose_arena(pool, pages, CANDIDATES_MAX), frontier = pool->arena_frontier;
+    if (index >= frontier && !push_frontier(pool, 1)) { /* so it is worth looking at all of them */
+        index = choose_arena(pool, pages, SIZE_MAX);
+        if (index >= frontier)
+            return SIZE_MAX;
+    }
+    arena_make_ready(pool, (uint32_t)index);
+    size_t page = find_run(pool_arena(pool, (uint32_t)index), pages);
+    EBB_ASSERT(page < ARENA_PAGES);
+    return index * ARENA_PAGES + page;
+}
+
+static void reserve_first_page(struct ebb_pool *pool)
+{
+    if (!pool_arena(pool, 0)->is_ready) { /* page 0 holds ref 0, which is no object */
+        take_pages(pool, 0, 1);
+        pool->span_pages--;
+    }
+}
+
+/* The pages of a span on which a ref may point: all of them, the first of a large object. */
+static size_t mapped_pages(const struct span *span)
+{
+    return span->class_index == CLASS_LARGE ? 1 : span->pages;
+}
+
+span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident)
+{
+    pthread_mutex_lock(&pool->lock);
+    reserve_first_page(pool);
+    size_t first = choose_run(pool, pages);
+    if (first == SIZE_MAX) {
+        pthread_mutex_unlock(&pool->lock);
+        return 0;
+    }
+    *resident = take_pages(pool, first, pages);
+    span_id id = new_descriptor(pool, (uint32_t)(first / ARENA_PAGES));
+    struct span *span = pool_span(pool, id);
+    span->first_page = (uint32_t)first;
+    span->pages = pages;
+    span->class_index = (uint16_t)class_index;
+    struct arena *arena = pool_arena(pool, id / ARENA_PAGES);
+    for (size_t p = 0; p < mapped_pages(span); p++)
+        arena->page_span[first % ARENA_PAGES + p] = (uint16_t)(id % ARENA_PAGES + 1);
+    pthread_mutex_unlock(&pool->lock);
+    return id;
+}
+
+void pool_release(struct ebb_pool *pool, span_id id)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct span *span = pool_span(pool, id);
+    struct arena *arena = pool_arena(pool, id / ARENA_PAGES);
+    for (size_t p = 0; p < mapped_pages(span); p++)
+        arena->page_span[span->first_page % ARENA_PAGES + p] = 0;
+    size_t touched = span->class_index == CLASS_LARGE ? span->pages : span->touched_pages;
+    give_pages(pool, span->first_page, span->pages, touched);
+    bit_clear(arena->descriptors, id % ARENA_PAGES);
+    span->slots = 0;
+    if (--arena->spans == 0)
+        pool->arenas_used--;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+void pool_cut(struct ebb_pool *pool, span_id id, uint32_t pages)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct span *span = pool_span(pool, id);
+    uint32_t gone = span->pages - pages;
+    give_pages(pool, span->first_page + pages, gone, gone);
+    span->pages = pages;
+    pthread_mutex_unlock(&pool->lock);
+}
+
+static bool is_free_run(const struct ebb_pool *pool, size_t first, size_t pages)
+{
+    if (first + pages > (size_t)pool->arena_frontier * ARENA_PAGES)
+        return false;
+    while (pages > 0) {
+        const struct arena *arena = pool_arena(pool, (uint32_t)(first / ARENA_PAGES));
+        size_t from = first % ARENA_PAGES;
+        size_t count = pages < ARENA_PAGES - from ? pages : ARENA_PAGES - from;
+        if (arena->is_ready && bits_count(arena->free, from, from + count) != count)
+            return false;
+        first += count;
+        pages -= count;
+    }
+    return true;
+}
+
+bool pool_extend(struct ebb_pool *pool, span_id id, uint32_t pages)
+{
+    pthread_mutex_lock(&pool->lock);
+    struct span *span = pool_span(pool, id);
+    uint32_t more = pages - span->pages;
+    size_t end = (size_t)span->first_page + span->pages;
+    bool done = is_free_run(pool, end, more);
+    if (done) {
+        take_pages(pool, end, more);
+        span->pages = pages;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    return done;
+}
+
+span_id pool_find(const struct ebb_pool *pool, ebb_ref ref)
+{
+    size_t page = ref / PAGE_GRANULES;
+    uint32_t index = (uint32_t)(page / ARENA_PAGES);
+    if (index >= __atomic_load_n(&pool->arena_frontier, __ATOMIC_RELAXED))
+        return 0;
+    uint16_t slot = pool_arena(pool, index)->page_span[page % ARENA_PAGES];
+    return slot == 0 ? 0 : index * ARENA_PAGES + slot - 1u;
+}
+
+bool arena_retire(struct ebb_pool *pool, uint32_t index)
+{
+    struct arena *arena = pool_arena(pool, index);
+    if (!arena->is_ready || arena->free_pages != ARENA_PAGES || arena->idle_pages > 0)
+        return false;
+    size_t trimmed = bits_count(arena->trimmed, 0, ARENA_PAGES);
+    size_t pages = metadata_pages(arena);
+    uint64_t trimmed_ms = arena->trimmed_ms;
+    if (pool->os.discard(pool->os.context, arena, ARENA_STRIDE) != 0)
+        return false; /* else all of it is zero, and that is what an arena not ready looks like */
+    pool->retired[index] = trimmed_ms * RETIRED_PAGES + trimmed;
+    pool->trimmed_pages -= trimmed;
+    pool->metadata_pages -= pages;
+    return true;
+}

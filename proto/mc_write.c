@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+/* mc_write.c: replies of memcached's text protocol.
+ *
+ * As in resp_write.c: one reserve, composed in place; what can't be added leaves the buffer failed.
+ * Called by commands.
+ */
+#include "ebb_proto.h"
+
+#include <stdarg.h>
+#include <string.h>
+
+static inline char *put(char *at, const void *data, size_t len)
+{
+    if (len > 0)
+        memcpy(at, data, len);
+    return at + len;
+}
+
+static inline char *put_line_end(char *at)
+{
+    return put(at, "\r\n", 2);
+}
+
+static inline char *put_number(char *at, uint64_t number)
+{
+    *at++ = ' ';
+    return at + ebb_format_u64(at, number);
+}
+
+void ebb_mc_write_line(struct ebb_buf *out, const char *line)
+{
+    size_t len = strlen(line);
+    char *at = ebb_buf_reserve(out, len + 2);
+    if (!at)
+        return;
+    put_line_end(put(at, line, len));
+    ebb_buf_commit(out, len + 2);
+}
+
+void ebb_mc_write_value(struct ebb_buf *out, struct ebb_slice key, uint32_t flags,
+                        struct ebb_slice value, const uint64_t *cas)
+{
+    const size_t frame_bytes = 6 + 3 * (1 + EBB_NUM_TEXT_BYTES) + 2 + 2;
+    char *start = ebb_buf_reserve(out, frame_bytes + key.len + value.len);
+    if (!start)
+        return;
+    char *at = put(start, "VALUE ", 6);
+    at = put(at, key.data, key.len);
+    at = put_number(at, flags);
+    at = put_number(at, value.len);
+    if (cas)
+        at = put_number(at, *cas);
+    at = put_line_end(at);
+    at = put_line_end(put(at, value.data, value.len));
+    ebb_buf_commit(out, (size_t)(at - start));
+}
+
+void ebb_mc_write_number(struct ebb_buf *out, uint64_t number)
+{
+    char *start = ebb_buf_reserve(out, EBB_NUM_TEXT_BYTES + 2);
+    if (!start)
+        return;
+    char *end = put_line_end(start + ebb_format_u64(start, number));
+    ebb_buf_commit(out, (size_t)(end - start));
+}
+
+void ebb_mc_write_stat(struct ebb_buf *out, const char *name, const char *format, ...)
+{
+    va_list values;
+    va_start(values, format);
+    ebb_buf_printf(out, "STAT %s ", name);
+    ebb_buf_vprintf(out, format, values);
+    ebb_buf_add(out, "\r\n", 2);
+    va_end(values);
+}

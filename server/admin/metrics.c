@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/* metrics.c: gathers the figures of a scrape, and the samples whose labels are not known before:
+ * parts, classes, databases, commands, histograms. All else is a row of metrics.def.
+ */
+#include "metrics.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/utsname.h>
+
+#include "../cmd/cmd.h"
+#include "../options.h"
+#include "../store/store.h"
+
+#ifndef EBB_REVISION /* the Makefile knows it */
+#define EBB_REVISION "unknown"
+#endif
+#ifdef __clang__
+#define COMPILER "clang " __clang_version__
+#else
+#define COMPILER "gcc " __VERSION__
+#endif
+
+#define LABELS_BYTES 256u
+#define THP_FILE     "/sys/kernel/mm/transparent_hugepage/enabled"
+
+/* ---- gathering ---- */
+
+static uint64_t minus(uint64_t a, uint64_t b)
+{
+    return a > b ? a - b : 0;
+}
+
+static void add_work(struct ebb_heap_stats *to, const struct ebb_heap_stats *from)
+{
+    to->allocated_bytes += from->allocated_bytes;
+    to->failures += from->failures;
+    to->moved_objects += from->moved_objects;
+    to->moved_bytes += from->moved_bytes;
+    to->freed_spans += from->freed_spans;
+    to->freed_bytes += from->freed_bytes;
+    to->compact_ns += from->compact_ns;
+    to->skipped_pinned += from->skipped_pinned;
+    to->reclaimable_bytes += from->reclaimable_bytes;
+    for (size_t i = 0; i < EBB_REASON_COUNT; i++)
+        to->compact_cycles[i] += from->compact_cycles[i];
+}
+
+static void gather_limits(struct metrics *metrics, const struct options *options)
+{
+    int64_t limit = options_number(&options->maxmemory);
+    metrics->memory_limit_bytes = limit == 0 ? INFINITY : (double)limit;
+    metrics->connections_limit = (uint64_t)options_number(&options->maxclients);
+}
+
+void metrics_gather(struct metrics *metrics, struct service *service, const struct sampler *sampler,
+                    const struct classes *classes)
+{
+    memset(metrics, 0, sizeof *metrics);
+    metrics->service = service;
+    metrics->classes = classes;
+    metrics->sample = sampler->last;
+    for (size_t i = 0; i < WINDOW_COUNT; i++)
+        metrics->windows[i] = sampler_window(sampler, i);
+    store_stats(service->store, &metrics->store);
+    service->counters_total(service->server, &metrics->counters);
+    process_read_usage(&metrics->usage);
+    add_work(&metrics->work, &metrics->store.item_heap);
+    add_work(&metrics->work, &metrics->store.index_heap);
+    metrics->start_time_seconds = (double)service->start_ms / 1e3;
+    gather_limits(metrics, service->options);
+    const struct store_stats *store = &metrics->store;
+    metrics->address_resident_bytes =
+        store->item_heap.resident_bytes + store->index_heap.resident_bytes + store->pool.idle_bytes;
+    metrics->address_reserved_bytes = minus(
+        store->pool.reserved_bytes, metrics->address_resident_bytes + store->pool.trimmed_bytes);
+    metrics->trim_pending_bytes = minus(store->pool.idle_bytes, store->pool.keep_bytes);
+}
+
+/* ---- words ---- */
+
+static void write_build(const struct metrics *metrics, struct exposition *to)
+{
+    (void)metrics;
+    char labels[LABELS_BYTES] = "";
+    struct utsname system;
+    bool is_known = uname(&system) == 0;
+    exposition_label(labels, sizeof labels, "version", EBB_VERSION);
+    exposition_label(labels, sizeof labels, "revision", EBB_REVISION);
+    exposition_label(labels, sizeof labels, "compiler", COMPILER);
+    exposition_label(labels, sizeof labels, "arch", is_known ? system.machine : "unknown");
+    exposition_u64(to, labels, 1);
+}
+
+/* "always [madvise] never" -> "madvise"; "none" where the kernel has no huge pages. */
+static void read_thp(char *word, size_t size)
+{
+    char text[128] = "";
+    FILE *file = fopen(THP_FILE, "re");
+    bool has_text = file != NULL && fgets(text, sizeof text, file) != NULL;
+    if (file != NULL)
+        fclose(file);
+    char *open = strchr(text, '['), *close = strchr(text, ']');
+    if (!has_text || open == NULL || close == NULL || close < open)
+        snprintf(word, size, "none");
+    else
+        snprintf(word, size, "%.*s", (int)(close - open - 1), open + 1);
+}
+
+static void write_config(const struct metrics *metrics, struct exposition *to)
+{
+    const struct options *options = metrics->service->options;
+    char labels[LABELS_BYTES] = "", policy[32], protocols[32], thp[32];
+    size_t len = options_format(options, (size_t)options_find("maxmemory-policy", 16), policy,
+                                sizeof policy - 1);
+    policy[len < sizeof policy ? len : sizeof policy - 1] = '\0';
+    bool has_resp = options->port != 0 || options->unixsocket[0] != '\0';
+    int used = snprintf(protocols, sizeof protocols, "%s%s%s", has_resp ? ",resp" : "",
+                        options->memcached_port != 0 ? ",memcached" : "",
+                        options->http_port != 0 ? ",http" : "");
+    read_thp(thp, sizeof thp);
+    exposition_label(labels, sizeof labels, "policy", policy);
+    exposition_label(labels, sizeof labels, "protocols", used > 0 ? protocols + 1 : "");
+    exposition_label(labels, sizeof labels, "thp", thp);
+    exposition_u64(to, labels, 1);
+}
+
+/* ---- memory ---- */
+
+static void write_parts(const struct metrics *metrics, struct exposition *to)
+{
+    for (size_t i = 0; i < PART_COUNT; i++) {
+        char labels[LABELS_BYTES] = "";
+        exposition_label(labels, sizeof labels, "part", part_name(i));
+        exposition_u64(to, labels, metrics->sample.parts.bytes[i]);
+    }
+}
+
+static void class_label(char *labels, size_t size, const struct ebb_class_stats *class)
+{
+    char name[EBB_NUM_TEXT_BYTES] = "large";
+    if (class->slot_bytes != 0)
+        name[ebb_format_u64(name, class->slot_bytes)] = '\0';
+    labels[0] = '\0';
+    exposition_label(labels, size, "class", name);
+}
+
+static void write_of_class(struct exposition *to, const struct ebb_class_stats *class,
+                           const char *state, uint64_t value)
+{
+    char labels[LABELS_BYTES];
+    class_label(labels, sizeof labels, class);
+    if (state != NULL)
+        exposition_label(labels, sizeof labels, "state", state);
+    exposition_u64(to, labels, value);
+}
+
+static void write_spans(const struct metrics *metrics, struct exposition *to)
+{
+    for (unsigned i = 0; i < metrics->classes->count; i++) {
+        const struct ebb_class_stats *class = &metrics->classes->at[i];
+        write_of_class(to, class, "full", class->spans_full);
+        write_of_class(to, class, "partial", class->spans_partial);
+        write_of_class(to, class, "empty", class->spans_empty);
+    }
+}
+
+static void write_slots(const struct metrics *metrics, struct exposition *to)
+{
+    for (unsigned i = 0; i < metrics->classes->count; i++) {
+        const struct ebb_class_stats *class = &metrics->classes->at[i];
+        write_of_class(to, class, "used", class->slots_used);
+        write_of_class(to, class, "free", class->slots_free);
+    }
+}
+
+static void write_slot_sizes(const struct metrics *metrics, struct exposition *to)
+{
+    for (unsigned i = 0; i < metrics->classes->count; i++)
+        if (metrics->classes->at[i].slot_bytes != 0) /* large has no one size */
+            write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].slot_bytes);
+}
+
+static void write_allocations(const struct metrics *metrics, struct exposition *to)
+{
+    for (unsigned i = 0; i < metrics->classes->count; i++)
+        write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].allocations);
+}
+
+static void write_frees(const struct metrics *metrics, struct exposition *to)
+{
+    for (unsigned i = 0; i < metrics->classes->count; i++)
+        write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].frees);
+}
+
+static void write_slices(const struct metrics *metrics, struct exposition *to)
+{
+    double bounds[STORE_STEP_BUCKETS - 1];
+    for (size_t i = 0; i < STORE_STEP_BUCKETS - 1; i++)
+        bounds[i] = (double)(4u << i) / 1e6;
+    struct histogram histogram = {bounds, STORE_STEP_BUCKETS - 1, metrics->store.slices,
+                                  (double)metrics->store.slice_ns / 1e9};
+    exposition_histogram(to, "", &histogram);
+}
+
+/* ---- keyspace ---- */
+
+static void write_by_database(const struct metrics *metrics, struct exposition *to,
+                              size_t (*count)(struct store *store, unsigned database))
+{
+    for (unsigned i = 0; i < (unsigned)metrics->service->options->databases; i++) {
+        char labels[LABELS_BYTES];
+        snprintf(labels, sizeof labels, "db=\"%u\"", i);
+        exposition_u64(to, labels, count(metrics->service->store, i));
+    }
+}
+
+static void write_items(const struct metrics *metrics, struct exposition *to)
+{
+    write_by_database(metrics, to, store_count);
+}
+
+static void write_items_with_ttl(const struct metrics *metrics, struct exposition *to)
+{
+    write_by_database(metrics, to, store_count_expires);
+}
+
+/* ---- commands ---- */
+
+static const char *command_label(char *labels, const char *protocol, const char *cmd)
+{
+    labels[0] = '\0';
+    exposition_label(labels, LABELS_BYTES, "protocol", protocol);
+    exposition_label(labels, LABELS_BYTES, "cmd", cmd);
+    return labels;
+}
+
+static void write_commands(const struct metrics *metrics, struct exposition *to)
+{
+    const struct counters *counters = &metrics->counters;
+    char labels[LABELS_BYTES];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        exposition_u64(to, command_label(labels, "resp", commands[i].name),
+                       counters->resp_commands[i]);
+    exposition_u64(to, command_label(labels, "resp", "unknown"), counters->resp_unknown);
+    for (size_t i = 0; i < EBB_MC_VERB_COUNT; i++)
+        exposition_u64(to, command_label(labels, "memcached", ebb_mc_verb_names[i]),
+                       counters->mc_commands[i]);
+}
+
+static void write_command_errors(const struct metrics *metrics, struct exposition *to)
+{
+    const struct counters *counters = &metrics->counters;
+    char labels[LABELS_BYTES];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        exposition_u64(to, command_label(labels, "resp", commands[i].name),
+                       counters->resp_errors[i]);
+    exposition_u64(to, command_label(labels, "resp", "unknown"), counters->resp_unknown);
+    exposition_u64(to, command_label(labels, "memcached", "any"), counters->mc_errors);
+}
+
+static void write_error_replies(const struct metrics *metrics, struct exposition *to)
+{
+    static const char *const labels[ERROR_KIND_COUNT] = {
+#define ERROR_KIND(word) "kind=\"" #word "\"",
+#include "../cmd/error_kinds.def"
+#undef ERROR_KIND
+    };
+    for (size_t i = 0; i < ERROR_KIND_COUNT; i++)
+        exposition_u64(to, labels[i], metrics->counters.resp_error_kinds[i]);
+}
+
+static void write_command_seconds(const struct metrics *metrics, struct exposition *to)
+{
+    char labels[LABELS_BYTES];
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        exposition_double(to, command_label(labels, "resp", commands[i].name),
+                          (double)metrics->counters.resp_ns[i] / 1e9);
+}
+
+static void write_durations(const struct metrics *metrics, struct exposition *to)
+{
+    static const char *const families[FAMILY_COUNT] = {
+        [FAMILY_READ] = "family=\"read\"",
+        [FAMILY_WRITE] = "family=\"write\"",
+        [FAMILY_MULTI] = "family=\"multi\"",
+        [FAMILY_ADMIN] = "family=\"admin\"",
+    };
+    for (size_t i = 0; i < FAMILY_COUNT; i++) {
+        struct histogram histogram = {counters_duration_bounds, COUNTERS_DURATION_BUCKETS - 1,
+                                      metrics->counters.duration[i],
+                                      (double)metrics->counters.duration_ns[i] / 1e9};
+        exposition_histogram(to, families[i], &histogram);
+    }
+}
+
+/* ---- the table ---- */
+
+enum row_kind { ROW_FAMILY, ROW_U64, ROW_I64, ROW_DOUBLE, ROW_NANOS, ROW_MILLIS, ROW_EACH };
+
+struct row {
+    enum row_kind kind;
+    enum metric_type type;
+    const char *text; /* name of a family, labels of a sample */
+    const char *help;
+    size_t offset; /* in struct metrics */
+    void (*each)(const struct metrics *metrics, struct exposition *to);
+};
+
+#define KIND_OF(field)                                                                             \
+    _Generic(((const struct metrics *)0)->field, uint64_t                                          \
+             : ROW_U64, int64_t                                                                    \
+             : ROW_I64, double                                                                     \
+             : ROW_DOUBLE)
+
+static const struct row rows[] = {
+#define FAMILY(type, name, help) {ROW_FAMILY, METRIC_##type, name, help, 0, NULL},
+#define VALUE(labels, field)                                                                       \
+    {KIND_OF(field), 0, labels, NULL, offsetof(struct metrics, field), NULL},
+#define NANOS(labels, field)  {ROW_NANOS, 0, labels, NULL, offsetof(struct metrics, field), NULL},
+#define MILLIS(labels, field) {ROW_MILLIS, 0, labels, NULL, offsetof(struct metrics, field), NULL},
+#define EACH(function)        {ROW_EACH, 0, NULL, NULL, 0, function},
+#include "metrics.def"
+#undef FAMILY
+#undef VALUE
+#undef NANOS
+#undef MILLIS
+#undef EACH
+};
+
+static void write_row(const struct metrics *metrics, const struct row *row, struct exposition *to)
+{
+    const void *field = (const char *)metrics + row->offset;
+    switch (row->kind) {
+    case ROW_FAMILY:
+        exposition_begin(to, row->type, row->text, row->help);
+        return;
+    case ROW_U64:
+        exposition_u64(to, row->text, *(const uint64_t *)field);
+        return;
+    case ROW_I64:
+        exposition_double(to, row->text, (double)*(const int64_t *)field);
+        return;
+    case ROW_DOUBLE:
+        exposition_double(to, row->text, *(const double *)field);
+        return;
+    case ROW_NANOS:
+        exposition_double(to, row->text, (double)*(const uint64_t *)field / 1e9);
+        return;
+    case ROW_MILLIS:
+        exposition_double(to, row->text, (double)*(const uint64_t *)field / 1e3);
+        return;
+    case ROW_EACH:
+        row->each(metrics, to);
+        return;
+    }
+}
+
+void metrics_write(const struct metrics *metrics, enum exposition_format format,
+                   struct ebb_buf *out)
+{
+    struct exposition to = {.out = out, .format = format};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
+        write_row(metrics, &rows[i], &to);
+    exposition_end(&to);
+}

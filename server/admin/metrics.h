@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: MIT */
+/* metrics.h: /metrics, printed from the rows of metrics.def. */
+#ifndef EBB_METRICS_H
+#define EBB_METRICS_H
+
+#include "../service.h"
+#include "classes.h"
+#include "exposition.h"
+#include "process.h"
+#include "sample.h"
+
+/* Everything that a scrape shows, gathered before a byte is written. Rows of metrics.def name its
+ * fields. */
+struct metrics {
+    struct service *service;
+    const struct classes *classes;
+    struct sample sample; /* memory: all of one moment */
+    struct window_step windows[WINDOW_COUNT];
+    struct store_stats store; /* of now */
+    struct counters counters; /* of now */
+    struct process_usage usage;
+    struct ebb_heap_stats work; /* of both heaps: what the allocator and compaction did */
+    double start_time_seconds, memory_limit_bytes;
+    uint64_t connections_limit;
+    uint64_t address_resident_bytes, address_reserved_bytes;
+    uint64_t trim_pending_bytes;
+    uint64_t scrapes, scrape_ns; /* set by the caller; what the scrape before this one cost */
+};
+
+/* The sampler and the classes have been refreshed. */
+void metrics_gather(struct metrics *metrics, struct service *service, const struct sampler *sampler,
+                    const struct classes *classes);
+void metrics_write(const struct metrics *metrics, enum exposition_format format,
+                   struct ebb_buf *out);
+
+#endif

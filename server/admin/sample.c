@@ -1,0 +1,121 @@
+/* SPDX-License-Identifier: MIT */
+/* sample.c: takes the sample and keeps peaks, windows and the follow lag. Main thread only. */
+#include "sample.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "../store/store.h"
+
+#define NS_PER_SECOND       UINT64_C(1000000000)
+#define REFRESH_NS          (NS_PER_SECOND / 5)
+#define REFRESH_COST_FACTOR 100u
+
+uint64_t monotonic_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+static double unix_seconds(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+bool sample_is_behind(const struct sample *sample)
+{
+    size_t promised =
+        (sample->live_bytes + sample->store.items * FOLLOW_ITEM_BYTES) / 100 * FOLLOW_PERCENT +
+        sample->parts.bytes[PART_CONNECTIONS] + FOLLOW_BASE_BYTES;
+    return sample->memory.resident_bytes > promised;
+}
+
+static size_t connection_bytes(struct service *service)
+{
+    struct counters sum = {.http_requests = 0};
+    service->counters_total(service->server, &sum);
+    return sum.connection_bytes + sum.input_bytes + sum.output_bytes;
+}
+
+static size_t most(size_t a, size_t b)
+{
+    return a > b ? a : b;
+}
+
+static struct peak peak_of(const struct peak *before, size_t bytes, double now_seconds)
+{
+    return bytes > before->bytes ? (struct peak){bytes, now_seconds} : *before;
+}
+
+static void remember(struct sampler *sampler, const struct sample *before)
+{
+    struct sample *now = &sampler->last;
+    uint64_t now_seconds = now->taken_ns / NS_PER_SECOND;
+    for (size_t i = 0; i < WINDOW_COUNT; i++)
+        window_add(&sampler->windows[i], now_seconds, now->memory.resident_bytes, now->live_bytes);
+    size_t resident = most(now->memory.resident_peak_bytes, now->memory.resident_bytes);
+    size_t live = most(now->store.live_peak_bytes, now->live_bytes);
+    now->resident_peak = peak_of(&before->resident_peak, resident, now->time_seconds);
+    now->live_peak = peak_of(&before->live_peak, live, now->time_seconds);
+    if (!sample_is_behind(now))
+        sampler->behind_since_ns = 0;
+    else if (sampler->behind_since_ns == 0)
+        sampler->behind_since_ns = now->taken_ns;
+    now->follow_lag_seconds = sampler->behind_since_ns == 0
+                                  ? 0
+                                  : (double)(now->taken_ns - sampler->behind_since_ns) / 1e9;
+}
+
+/* If /proc fails the last look stays: an old truth, with its time, rather than zeros. */
+void sampler_take(struct sampler *sampler)
+{
+    const struct sample before = sampler->last;
+    struct sample now = {.time_seconds = unix_seconds(), .taken_ns = monotonic_ns()};
+    if (process_read_memory(sampler->process, &now.memory) != 0)
+        return;
+    store_stats(sampler->service->store, &now.store);
+    now.connection_bytes = connection_bytes(sampler->service);
+    now.live_bytes = now.store.key_bytes + now.store.value_bytes;
+    parts_compute(&now.store, &now.memory, now.connection_bytes, &now.parts);
+    now.duration_ns = monotonic_ns() - now.taken_ns;
+    sampler->last = now;
+    remember(sampler, &before);
+}
+
+void sampler_refresh(struct sampler *sampler)
+{
+    uint64_t age_ns = monotonic_ns() - sampler->last.taken_ns;
+    uint64_t dear_ns = sampler->last.duration_ns * REFRESH_COST_FACTOR;
+    if (age_ns >= (dear_ns > REFRESH_NS ? dear_ns : REFRESH_NS))
+        sampler_take(sampler);
+}
+
+struct window_step sampler_window(const struct sampler *sampler, size_t window)
+{
+    return window_read(&sampler->windows[window], sampler->last.taken_ns / NS_PER_SECOND);
+}
+
+int sampler_init(struct sampler *sampler, struct service *service)
+{
+    static const unsigned seconds[WINDOW_COUNT] = {60, 600, 3600};
+    memset(sampler, 0, sizeof *sampler);
+    sampler->service = service;
+    if (process_create(&sampler->process) != 0)
+        return -1;
+    for (size_t i = 0; i < WINDOW_COUNT; i++)
+        window_init(&sampler->windows[i], seconds[i]);
+    struct store_stats stats;
+    store_stats(service->store, &stats);
+    process_exclude(sampler->process, stats.range_start, stats.pool.reserved_bytes);
+    sampler_take(sampler);
+    return 0;
+}
+
+void sampler_release(struct sampler *sampler)
+{
+    process_destroy(sampler->process);
+    sampler->process = NULL;
+}

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+/* baseline.c: which figures a reset concerns: what has happened, not what there is. Called by
+ * server.c for the functions of struct service.
+ */
+#include "baseline.h"
+
+#include <string.h>
+
+int baseline_init(struct baseline *baseline)
+{
+    memset(baseline, 0, sizeof(*baseline));
+    return uv_mutex_init(&baseline->mutex);
+}
+
+void baseline_release(struct baseline *baseline)
+{
+    uv_mutex_destroy(&baseline->mutex);
+}
+
+void baseline_apply_counters(struct baseline *baseline, struct counters *counters)
+{
+    uv_mutex_lock(&baseline->mutex);
+    counters_subtract(counters, &baseline->counters);
+    uv_mutex_unlock(&baseline->mutex);
+}
+
+void baseline_apply_stats(struct baseline *baseline, struct store_stats *stats)
+{
+    uv_mutex_lock(&baseline->mutex);
+    const struct store_stats *base = &baseline->stats;
+    stats->lookups -= base->lookups;
+    stats->hits -= base->hits;
+    stats->sets -= base->sets;
+    stats->deletes -= base->deletes;
+    stats->expired_lazy -= base->expired_lazy;
+    stats->expired_active -= base->expired_active;
+    stats->expired_bytes -= base->expired_bytes;
+    stats->evicted -= base->evicted;
+    stats->evicted_bytes -= base->evicted_bytes;
+    stats->rejected_memory -= base->rejected_memory;
+    uv_mutex_unlock(&baseline->mutex);
+}
+
+void baseline_reset(struct baseline *baseline, const struct counters *counters,
+                    const struct store_stats *stats)
+{
+    uv_mutex_lock(&baseline->mutex);
+    baseline->counters = *counters;
+    baseline->stats = *stats;
+    struct counters *base = &baseline->counters;
+    memset(base->connections, 0, sizeof(base->connections));
+    base->connection_bytes = base->input_bytes = base->output_bytes = 0;
+    uv_mutex_unlock(&baseline->mutex);
+}

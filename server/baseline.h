@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: MIT */
+/* baseline.h: what CONFIG RESETSTAT has set aside. Counters only ever grow; a reset remembers where
+ * they stood, and what is reported is the difference. Any thread may call.
+ */
+#ifndef EBB_BASELINE_H
+#define EBB_BASELINE_H
+
+#include <uv.h>
+
+#include "counters.h"
+#include "store/stats.h"
+
+struct baseline {
+    uv_mutex_t mutex;
+    struct counters counters;
+    struct store_stats stats;
+};
+
+int baseline_init(struct baseline *baseline);
+void baseline_release(struct baseline *baseline);
+/* Takes off what had been counted at the last reset. */
+void baseline_apply_counters(struct baseline *baseline, struct counters *counters);
+void baseline_apply_stats(struct baseline *baseline, struct store_stats *stats);
+/* Sets these totals aside, as they are before anything was taken off. */
+void baseline_reset(struct baseline *baseline, const struct counters *counters,
+                    const struct store_stats *stats);
+
+#endif

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd.h: commands of RESP and memcached, executed against the store. No socket is known here.
+ *
+ * net/ parses a batch, calls cmd_run_resp() or cmd_run_mc() for each command in order, and then
+ * store_leave() and sends what was written to the reply. Handlers are `void cmd_NAME(struct
+ * cmd_context *)`, one per row of commands.def, grouped by family: cmd_string.c, cmd_key.c, ...
+ */
+#ifndef EBB_CMD_H
+#define EBB_CMD_H
+
+#include "../../proto/ebb_proto.h"
+#include "../service.h"
+#include "../store/store.h"
+#include "command_id.h"
+
+/* The upper part are the words that COMMAND INFO shows, in its order. */
+enum command_flag {
+    COMMAND_WRITE = 1 << 0,   /* may change keys */
+    COMMAND_READ = 1 << 1,    /* reads keys */
+    COMMAND_DENYOOM = 1 << 2, /* may add memory */
+    COMMAND_ADMIN = 1 << 3,
+    COMMAND_NOSCRIPT = 1 << 4,
+    COMMAND_LOADING = 1 << 5,
+    COMMAND_STALE = 1 << 6,
+    COMMAND_FAST = 1 << 7,
+    COMMAND_NO_AUTH = 1 << 8, /* allowed before AUTH */
+    COMMAND_NO_MULTI = 1 << 9,
+    COMMAND_ALLOW_BUSY = 1 << 10,
+
+    COMMAND_CONTAINER = 1 << 16,     /* the rows below it with COMMAND_SUB are its subcommands */
+    COMMAND_SUB = 1 << 17,           /* "container|name" */
+    COMMAND_DANGEROUS = 1 << 18,     /* in Redis's category of that name, besides the admin ones */
+    COMMAND_IN_KEYSPACE = 1 << 19,   /* in @keyspace, though its group is another */
+    COMMAND_IN_CONNECTION = 1 << 20, /* in @connection likewise */
+
+    COMMAND_HANDSHAKE = COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE | COMMAND_FAST |
+                        COMMAND_NO_AUTH | COMMAND_ALLOW_BUSY,
+};
+
+struct cmd_context;
+
+#define COMMAND_NAME_BYTES 32
+
+struct command {
+    char name[COMMAND_NAME_BYTES]; /* lower case, zeros behind; "container|name" for subcommands */
+    uint32_t name_len;
+    void (*run)(struct cmd_context *context);
+    int arity; /* with the name; -n: at least n */
+    unsigned flags;
+    int first_key, last_key, key_step; /* as COMMAND INFO reports them */
+    enum command_family family;
+    const char *group, *since, *complexity, *summary; /* for COMMAND DOCS and the README */
+};
+extern const struct command commands[COMMAND_COUNT];
+
+struct cmd_context {
+    struct service *service;
+    struct store_session *store;
+    struct counters *counters;
+    struct client *client;
+    const struct command *command; /* after cmd_run_resp(): the row it was, NULL: unknown */
+    const struct ebb_slice *args;  /* args[0] is the name */
+    uint32_t count;
+    struct ebb_reply reply;
+};
+
+/* The row for a name in any case ("get", "client|id"), or NULL. O(1). */
+const struct command *command_find(const char *name, size_t len);
+/* The row for a subcommand of a container, or NULL. */
+const struct command *command_find_sub(const struct command *container, const char *name,
+                                       size_t len);
+
+/* Executes one command and writes its reply, or the protocol's own error. Takes the reply's version
+ * from the client. */
+void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args);
+/* The same for memcached; context->reply.out is used, the rest of reply is not. */
+void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *command);
+
+#endif

@@ -1,0 +1,329 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_command.c: COMMAND: what the rows of commands.def say about themselves.
+ *
+ * Handlers of commands.def; called by dispatch.c. Tips and descriptions of arguments are not kept,
+ * so their arrays are empty or absent.
+ */
+#include "handler.h"
+
+#include <string.h>
+
+#include "glob.h"
+
+struct flag_word {
+    unsigned flag;
+    const char *word;
+};
+
+/* In the order in which Redis lists them. */
+static const struct flag_word flag_words[] = {
+    {COMMAND_WRITE, "write"},           {COMMAND_READ, "readonly"},
+    {COMMAND_DENYOOM, "denyoom"},       {COMMAND_ADMIN, "admin"},
+    {COMMAND_NOSCRIPT, "noscript"},     {COMMAND_LOADING, "loading"},
+    {COMMAND_STALE, "stale"},           {COMMAND_FAST, "fast"},
+    {COMMAND_NO_AUTH, "no_auth"},       {COMMAND_NO_MULTI, "no_multi"},
+    {COMMAND_ALLOW_BUSY, "allow_busy"},
+};
+#define FLAG_WORD_COUNT (sizeof(flag_words) / sizeof(flag_words[0]))
+
+/* Redis's categories of commands; also in its order. */
+enum category {
+    CATEGORY_KEYSPACE = 1 << 0,
+    CATEGORY_READ = 1 << 1,
+    CATEGORY_WRITE = 1 << 2,
+    CATEGORY_STRING = 1 << 3,
+    CATEGORY_ADMIN = 1 << 4,
+    CATEGORY_FAST = 1 << 5,
+    CATEGORY_SLOW = 1 << 6,
+    CATEGORY_DANGEROUS = 1 << 7,
+    CATEGORY_CONNECTION = 1 << 8,
+};
+static const struct flag_word category_words[] = {
+    {CATEGORY_KEYSPACE, "@keyspace"},
+    {CATEGORY_READ, "@read"},
+    {CATEGORY_WRITE, "@write"},
+    {CATEGORY_STRING, "@string"},
+    {CATEGORY_ADMIN, "@admin"},
+    {CATEGORY_FAST, "@fast"},
+    {CATEGORY_SLOW, "@slow"},
+    {CATEGORY_DANGEROUS, "@dangerous"},
+    {CATEGORY_CONNECTION, "@connection"},
+};
+#define CATEGORY_WORD_COUNT (sizeof(category_words) / sizeof(category_words[0]))
+
+static bool is_in_group(const struct command *command, const char *group)
+{
+    return !(command->flags & COMMAND_CONTAINER) && strcmp(command->group, group) == 0;
+}
+
+static unsigned categories_of(const struct command *command)
+{
+    unsigned flags = command->flags, categories = 0;
+
+    if (flags & COMMAND_IN_KEYSPACE || is_in_group(command, "generic"))
+        categories |= CATEGORY_KEYSPACE;
+    if (flags & COMMAND_IN_CONNECTION || is_in_group(command, "connection"))
+        categories |= CATEGORY_CONNECTION;
+    if (is_in_group(command, "string"))
+        categories |= CATEGORY_STRING;
+    if (flags & COMMAND_READ)
+        categories |= CATEGORY_READ;
+    if (flags & COMMAND_WRITE)
+        categories |= CATEGORY_WRITE;
+    if (flags & COMMAND_ADMIN)
+        categories |= CATEGORY_ADMIN | CATEGORY_DANGEROUS;
+    if (flags & COMMAND_DANGEROUS)
+        categories |= CATEGORY_DANGEROUS;
+    return categories | (flags & COMMAND_FAST ? CATEGORY_FAST : CATEGORY_SLOW);
+}
+
+/* ---- walking the rows ---- */
+
+static const struct command *const commands_end = commands + COMMAND_COUNT;
+
+static bool is_sub(const struct command *command)
+{
+    return command->flags & COMMAND_SUB;
+}
+
+static size_t count_commands(void)
+{
+    size_t count = 0;
+
+    for (const struct command *command = commands; command < commands_end; command++)
+        count += !is_sub(command);
+    return count;
+}
+
+/* Subcommands stand right below their container. */
+static size_t count_subs(const struct command *container)
+{
+    const struct command *sub = container + 1;
+
+    if (is_sub(container))
+        return 0;
+    while (sub < commands_end && is_sub(sub))
+        sub++;
+    return (size_t)(sub - container - 1);
+}
+
+/* ---- COMMAND and COMMAND INFO ---- */
+
+static void reply_words(struct ebb_reply *reply, const struct flag_word *words, size_t word_count,
+                        unsigned set)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < word_count; i++)
+        count += (set & words[i].flag) != 0;
+    ebb_reply_set(reply, count);
+    for (size_t i = 0; i < word_count; i++) {
+        if (set & words[i].flag)
+            ebb_reply_simple(reply, words[i].word);
+    }
+}
+
+/* Where the keys stand, in the newer of Redis's two ways of saying it. The flags are the widest
+ * that the command's own allow. */
+static void reply_key_specs(struct ebb_reply *reply, const struct command *command)
+{
+    static const struct flag_word access_words[] = {
+        {COMMAND_READ, "RO"},      {COMMAND_WRITE, "RW"},     {COMMAND_READ, "access"},
+        {COMMAND_WRITE, "access"}, {COMMAND_WRITE, "update"},
+    };
+
+    ebb_reply_set(reply, command->first_key == 0 ? 0 : 1);
+    if (command->first_key == 0)
+        return;
+    ebb_reply_map(reply, 3);
+    ebb_reply_text(reply, "flags");
+    reply_words(reply, access_words, 5, command->flags);
+    ebb_reply_text(reply, "begin_search");
+    ebb_reply_map(reply, 2);
+    ebb_reply_text(reply, "type");
+    ebb_reply_text(reply, "index");
+    ebb_reply_text(reply, "spec");
+    ebb_reply_map(reply, 1);
+    ebb_reply_text(reply, "index");
+    ebb_reply_int(reply, command->first_key);
+    ebb_reply_text(reply, "find_keys");
+    ebb_reply_map(reply, 2);
+    ebb_reply_text(reply, "type");
+    ebb_reply_text(reply, "range");
+    ebb_reply_text(reply, "spec");
+    ebb_reply_map(reply, 3);
+    ebb_reply_text(reply, "lastkey");
+    ebb_reply_int(reply, command->last_key < 0 ? command->last_key
+                                               : command->last_key - command->first_key);
+    ebb_reply_text(reply, "keystep");
+    ebb_reply_int(reply, command->key_step);
+    ebb_reply_text(reply, "limit");
+    ebb_reply_int(reply, 0);
+}
+
+static void reply_info_of(struct ebb_reply *reply, const struct command *command)
+{
+    size_t subs = count_subs(command);
+
+    ebb_reply_array(reply, 10);
+    ebb_reply_text(reply, command->name);
+    ebb_reply_int(reply, command->arity);
+    reply_words(reply, flag_words, FLAG_WORD_COUNT, command->flags);
+    ebb_reply_int(reply, command->first_key);
+    ebb_reply_int(reply, command->last_key);
+    ebb_reply_int(reply, command->key_step);
+    reply_words(reply, category_words, CATEGORY_WORD_COUNT, categories_of(command));
+    ebb_reply_set(reply, 0); /* tips */
+    reply_key_specs(reply, command);
+    if (subs == 0)
+        ebb_reply_set(reply, 0);
+    else
+        ebb_reply_array(reply, subs);
+    for (size_t i = 1; i <= subs; i++)
+        reply_info_of(reply, command + i);
+}
+
+void cmd_command(struct cmd_context *context)
+{
+    ebb_reply_array(&context->reply, count_commands());
+    for (const struct command *command = commands; command < commands_end; command++) {
+        if (!is_sub(command))
+            reply_info_of(&context->reply, command);
+    }
+}
+
+void cmd_command_info(struct cmd_context *context)
+{
+    if (context->count == 2) {
+        cmd_command(context);
+        return;
+    }
+    ebb_reply_array(&context->reply, context->count - 2);
+    for (uint32_t i = 2; i < context->count; i++) {
+        const struct command *command = command_find(context->args[i].data, context->args[i].len);
+        if (command == NULL)
+            ebb_reply_null(&context->reply);
+        else
+            reply_info_of(&context->reply, command);
+    }
+}
+
+void cmd_command_count(struct cmd_context *context)
+{
+    ebb_reply_int(&context->reply, (int64_t)count_commands());
+}
+
+/* ---- COMMAND DOCS ---- */
+
+static void reply_docs_of(struct ebb_reply *reply, const struct command *command)
+{
+    size_t subs = count_subs(command);
+
+    ebb_reply_text(reply, command->name);
+    ebb_reply_map(reply, subs > 0 ? 5 : 4);
+    ebb_reply_text(reply, "summary");
+    ebb_reply_text(reply, command->summary);
+    ebb_reply_text(reply, "since");
+    ebb_reply_text(reply, command->since);
+    ebb_reply_text(reply, "group");
+    ebb_reply_text(reply, command->group);
+    ebb_reply_text(reply, "complexity");
+    ebb_reply_text(reply, command->complexity);
+    if (subs == 0)
+        return;
+    ebb_reply_text(reply, "subcommands");
+    ebb_reply_map(reply, subs);
+    for (size_t i = 1; i <= subs; i++)
+        reply_docs_of(reply, command + i);
+}
+
+void cmd_command_docs(struct cmd_context *context)
+{
+    struct ebb_reply *reply = &context->reply;
+    size_t known = 0;
+
+    if (context->count == 2) {
+        ebb_reply_map(reply, count_commands());
+        for (const struct command *command = commands; command < commands_end; command++) {
+            if (!is_sub(command))
+                reply_docs_of(reply, command);
+        }
+        return;
+    }
+    for (uint32_t i = 2; i < context->count; i++)
+        known += command_find(context->args[i].data, context->args[i].len) != NULL;
+    ebb_reply_map(reply, known);
+    for (uint32_t i = 2; i < context->count; i++) {
+        const struct command *command = command_find(context->args[i].data, context->args[i].len);
+        if (command != NULL)
+            reply_docs_of(reply, command);
+    }
+}
+
+/* ---- COMMAND LIST ---- */
+
+enum list_filter { FILTER_NONE, FILTER_MODULE, FILTER_CATEGORY, FILTER_PATTERN };
+
+static bool passes(const struct command *command, enum list_filter filter, struct ebb_slice word)
+{
+    unsigned categories = categories_of(command);
+
+    switch (filter) {
+    case FILTER_NONE:
+        return true;
+    case FILTER_PATTERN:
+        return glob_matches(word.data, word.len, command->name, command->name_len, true);
+    case FILTER_CATEGORY:
+        for (size_t i = 0; i < CATEGORY_WORD_COUNT; i++) {
+            if (categories & category_words[i].flag && arg_is(word, category_words[i].word + 1))
+                return true;
+        }
+        return false;
+    default:
+        return false; /* no command comes from a module */
+    }
+}
+
+void cmd_command_list(struct cmd_context *context)
+{
+    enum list_filter filter = FILTER_NONE;
+    struct ebb_slice word = {"", 0};
+    size_t count = 0;
+
+    if (context->count == 5 && arg_is(context->args[2], "filterby")) {
+        struct ebb_slice kind = context->args[3];
+        word = context->args[4];
+        filter = arg_is(kind, "module")    ? FILTER_MODULE
+                 : arg_is(kind, "aclcat")  ? FILTER_CATEGORY
+                 : arg_is(kind, "pattern") ? FILTER_PATTERN
+                                           : FILTER_NONE;
+    }
+    if (context->count != 2 && filter == FILTER_NONE) {
+        ebb_reply_error(&context->reply, ERROR_SYNTAX);
+        return;
+    }
+    for (const struct command *command = commands; command < commands_end; command++)
+        count += passes(command, filter, word);
+    ebb_reply_array(&context->reply, count);
+    for (const struct command *command = commands; command < commands_end; command++) {
+        if (passes(command, filter, word))
+            ebb_reply_text(&context->reply, command->name);
+    }
+}
+
+void cmd_command_help(struct cmd_context *context)
+{
+    static const char *const lines[] = {
+        "(no subcommand)",
+        "    Describes every command.",
+        "COUNT",
+        "    Answers how many commands there are.",
+        "LIST [FILTERBY (MODULE|ACLCAT|PATTERN) <word>]",
+        "    Names the commands and subcommands.",
+        "INFO [<command-name> ...]",
+        "    Describes the given commands, or all.",
+        "DOCS [<command-name> ...]",
+        "    Documents the given commands, or all.",
+    };
+    reply_help(context, "COMMAND", lines, sizeof(lines) / sizeof(lines[0]));
+}

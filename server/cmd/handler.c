@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* handler.c: what the handlers of commands share. See handler.h.
+ */
+#include "handler.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+bool arg_is(struct ebb_slice arg, const char *lower)
+{
+    return strlen(lower) == arg.len && strncasecmp(arg.data, lower, arg.len) == 0;
+}
+
+bool arg_int(struct cmd_context *context, uint32_t index, int64_t *value)
+{
+    if (ebb_parse_i64(context->args[index].data, context->args[index].len, value))
+        return true;
+    ebb_reply_error(&context->reply, ERROR_INTEGER);
+    return false;
+}
+
+int arg_print_len(struct ebb_slice arg, size_t max)
+{
+    return arg.len == 0 ? 0 : (int)strnlen(arg.data, arg.len < max ? arg.len : max);
+}
+
+void reply_wrong_arity(struct cmd_context *context, const char *name)
+{
+    ebb_reply_errorf(&context->reply, "ERR wrong number of arguments for '%s' command", name);
+}
+
+void reply_store_error(struct cmd_context *context, int error)
+{
+    ebb_reply_error(&context->reply, error == STORE_ETOOBIG ? ERROR_TOO_LONG : ERROR_MEMORY);
+}
+
+void reply_rewind(struct cmd_context *context, size_t len)
+{
+    struct ebb_buf *out = context->reply.out;
+
+    if (ebb_buf_len(out) > len)
+        out->end = out->start + len;
+}
+
+void reply_help(struct cmd_context *context, const char *container, const char *const *lines,
+                size_t count)
+{
+    char head[128];
+
+    snprintf(head, sizeof(head),
+             "%s <subcommand> [<arg> [value] [opt] ...]. Subcommands are:", container);
+    ebb_reply_array(&context->reply, count + 3);
+    ebb_reply_simple(&context->reply, head);
+    for (size_t i = 0; i < count; i++)
+        ebb_reply_simple(&context->reply, lines[i]);
+    ebb_reply_simple(&context->reply, "HELP");
+    ebb_reply_simple(&context->reply, "    Prints this help.");
+}
+
+uint32_t enter_keys(struct cmd_context *context, uint32_t from, uint32_t step,
+                    enum keys_order order, struct store_key *keys)
+{
+    struct store *store = context->store->store;
+    uint32_t count = 0;
+
+    for (uint32_t i = from; i < context->count && count < KEYS_CHUNK; i += step) {
+        struct ebb_slice name = context->args[i];
+        keys[count] = store_key(store, (unsigned)context->client->database, name.data, name.len);
+        count++;
+    }
+    /* More keys than a chunk are spread over nearly all shards anyway. */
+    if (order == KEYS_ATOMIC && (context->count - 1) / step > KEYS_CHUNK)
+        store_enter_all(context->store);
+    store_enter_keys(context->store, keys, count);
+    return count;
+}

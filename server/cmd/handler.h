@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* handler.h: what the handlers of commands share: their prototypes, arguments and keys, and the
+ * error texts that more than one of them answers.
+ */
+#ifndef EBB_HANDLER_H
+#define EBB_HANDLER_H
+
+#include "cmd.h"
+
+#define COMMAND(id, name, function, ...) void function(struct cmd_context *context);
+#include "commands.def"
+#undef COMMAND
+
+#define ERROR_SYNTAX   "ERR syntax error"
+#define ERROR_INTEGER  "ERR value is not an integer or out of range"
+#define ERROR_TOO_LONG "ERR string exceeds maximum allowed size (proto-max-bulk-len)"
+#define ERROR_MEMORY   "OOM command not allowed when used memory > 'maxmemory'."
+
+static inline void reply_ok(struct cmd_context *context)
+{
+    ebb_reply_raw(&context->reply, "+OK\r\n", 5);
+}
+
+/* ---- arguments ---- */
+
+/* Whether the argument is the word (given in lower case), in any case. */
+bool arg_is(struct ebb_slice arg, const char *lower);
+/* Reads an integer argument, or answers that it is none and returns false. */
+bool arg_int(struct cmd_context *context, uint32_t index, int64_t *value);
+/* Length for "%.*s" of a client's bytes in an error, cut at `max` and at a NUL as C would. */
+int arg_print_len(struct ebb_slice arg, size_t max);
+void reply_wrong_arity(struct cmd_context *context, const char *name);
+/* The error of a store call: STORE_ENOMEM or STORE_ETOOBIG. */
+void reply_store_error(struct cmd_context *context, int error);
+/* Takes back what was written since the content of the reply was `len` long. */
+void reply_rewind(struct cmd_context *context, size_t len);
+/* One line of text each, in an array: what HELP of a container answers. */
+void reply_help(struct cmd_context *context, const char *container, const char *const *lines,
+                size_t count);
+
+/* ---- keys ---- */
+
+/* The key in argument `index`, its shard entered. */
+static inline struct store_key enter_key(struct cmd_context *context, uint32_t index)
+{
+    struct ebb_slice name = context->args[index];
+    struct store_key key =
+        store_key(context->store->store, (unsigned)context->client->database, name.data, name.len);
+    store_enter(context->store, &key);
+    return key;
+}
+
+/* A read that the statistics count as hit or miss. */
+static inline bool read_key(struct cmd_context *context, const struct store_key *key,
+                            struct store_value *value)
+{
+    if (context->client->no_touch)
+        return store_peek(context->store, key, value);
+    return store_get(context->store, key, value);
+}
+
+#define KEYS_CHUNK 64u
+
+enum keys_order {
+    KEYS_CHUNKED, /* each chunk is of one moment, the whole need not be */
+    KEYS_ATOMIC,  /* all shards of all keys stay entered from the first chunk on */
+};
+
+/* Names, prefetches and enters the next at most KEYS_CHUNK keys of a command whose keys stand in
+ * every step-th argument up to the last. Returns how many; the next chunk starts step times as many
+ * arguments later. */
+uint32_t enter_keys(struct cmd_context *context, uint32_t from, uint32_t step,
+                    enum keys_order order, struct store_key *keys);
+
+/* ---- logging in (auth.c) ---- */
+
+/* Whether the client may run commands: it logged in, or there is no password. */
+bool auth_passed(struct cmd_context *context);
+bool auth_has_password(struct cmd_context *context);
+/* Logs the client in if user and password are right; counts it if not. */
+bool auth_try(struct cmd_context *context, struct ebb_slice user, struct ebb_slice password);
+
+#endif

@@ -1,0 +1,287 @@
+/* SPDX-License-Identifier: MIT */
+/* mc_stats.c: memcached's `stats` in its forms, filled from our own figures.
+ *
+ * Called by mc.c. Only what is measured here is answered: tools skip what is missing. Connections,
+ * bytes and commands are those of the memcached port; memory and keys are those of the whole store.
+ * Size classes stand for memcached's slab classes, and spans for its pages.
+ */
+#include "mc_stats.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include "../options.h"
+
+/* One moment of the server. */
+struct sample {
+    struct cmd_context *context;
+    const struct options *options;
+    struct ebb_buf *out;
+    struct counters counters;
+    struct store_stats store;
+};
+
+static void take(struct sample *sample, struct cmd_context *context)
+{
+    struct service *service = context->service;
+
+    memset(sample, 0, sizeof(*sample));
+    sample->context = context;
+    sample->options = service->options;
+    sample->out = context->reply.out;
+    service->counters(service->server, &sample->counters);
+    service->store_stats(service->server, &sample->store);
+}
+
+static void put(struct sample *sample, const char *name, uint64_t number)
+{
+    ebb_mc_write_stat(sample->out, name, "%llu", (unsigned long long)number);
+}
+
+static void put_option(struct sample *sample, const char *name, const int64_t *option)
+{
+    put(sample, name, (uint64_t)options_number(option));
+}
+
+static void put_word(struct sample *sample, const char *name, const char *word)
+{
+    ebb_mc_write_stat(sample->out, name, "%s", word);
+}
+
+static void put_seconds(struct sample *sample, const char *name, const struct timeval *time)
+{
+    ebb_mc_write_stat(sample->out, name, "%ld.%06ld", (long)time->tv_sec, (long)time->tv_usec);
+}
+
+/* ---- stats ---- */
+
+static void put_process(struct sample *sample)
+{
+    const struct service *service = sample->context->service;
+    int64_t now_ms = sample->context->store->now_ms;
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    put(sample, "pid", (uint64_t)getpid());
+    put(sample, "uptime", (uint64_t)((now_ms - service->start_ms) / 1000));
+    put(sample, "time", (uint64_t)(now_ms / 1000));
+    put_word(sample, "version", EBB_MEMCACHED_VERSION);
+    put_word(sample, "ebb_version", EBB_VERSION);
+    put(sample, "pointer_size", sizeof(void *) * 8);
+    put_seconds(sample, "rusage_user", &usage.ru_utime);
+    put_seconds(sample, "rusage_system", &usage.ru_stime);
+    put(sample, "threads", service->worker_count);
+}
+
+static void put_connections(struct sample *sample)
+{
+    const struct counters *counters = &sample->counters;
+
+    put_option(sample, "max_connections", &sample->options->maxclients);
+    put(sample, "curr_connections", counters->connections[PROTOCOL_MEMCACHED]);
+    put(sample, "total_connections", counters->accepted[PROTOCOL_MEMCACHED]);
+    put(sample, "rejected_connections", counters->rejected_maxclients);
+    put(sample, "bytes_read", counters->received_bytes[PROTOCOL_MEMCACHED]);
+    put(sample, "bytes_written", counters->sent_bytes[PROTOCOL_MEMCACHED]);
+    put(sample, "auth_errors", counters->auth_failures);
+}
+
+static void put_commands(struct sample *sample)
+{
+    const struct counters *counters = &sample->counters;
+    uint64_t sets = 0;
+
+    for (size_t verb = EBB_MC_SET; verb <= EBB_MC_CAS; verb++)
+        sets += counters->mc_commands[verb];
+    put(sample, "cmd_get", counters->mc_get_hits + counters->mc_get_misses);
+    put(sample, "cmd_set", sets);
+    put(sample, "cmd_flush", counters->mc_commands[EBB_MC_FLUSH_ALL]);
+    put(sample, "cmd_touch", counters->mc_touch_hits + counters->mc_touch_misses);
+    put(sample, "cmd_meta", 0);
+    put(sample, "get_hits", counters->mc_get_hits);
+    put(sample, "get_misses", counters->mc_get_misses);
+    put(sample, "delete_misses", counters->mc_delete_misses);
+    put(sample, "delete_hits", counters->mc_delete_hits);
+    put(sample, "incr_misses", counters->mc_incr_misses);
+    put(sample, "incr_hits", counters->mc_incr_hits);
+    put(sample, "decr_misses", counters->mc_decr_misses);
+    put(sample, "decr_hits", counters->mc_decr_hits);
+    put(sample, "cas_misses", counters->mc_cas_misses);
+    put(sample, "cas_hits", counters->mc_cas_hits);
+    put(sample, "cas_badval", counters->mc_cas_badval);
+    put(sample, "touch_hits", counters->mc_touch_hits);
+    put(sample, "touch_misses", counters->mc_touch_misses);
+    put(sample, "store_too_large", counters->mc_too_large);
+    put(sample, "store_no_memory", counters->mc_no_memory);
+}
+
+static void put_store(struct sample *sample)
+{
+    const struct store_stats *store = &sample->store;
+
+    put_option(sample, "limit_maxbytes", &sample->options->maxmemory);
+    put(sample, "hash_bytes", store->index_bytes);
+    put(sample, "slab_reassign_running", store->compaction_active);
+    put(sample, "slabs_moved", store->item_heap.freed_spans);
+    put(sample, "bytes", store->key_bytes + store->value_bytes + store->header_bytes);
+    put(sample, "curr_items", store->items);
+    put(sample, "total_items", store->sets);
+    put(sample, "evictions", store->evicted);
+    put(sample, "crawler_reclaimed", store->expired_active);
+}
+
+static void put_general(struct sample *sample)
+{
+    put_process(sample);
+    put_connections(sample);
+    put_commands(sample);
+    put_store(sample);
+}
+
+/* ---- stats settings ---- */
+
+static void put_settings(struct sample *sample)
+{
+    const struct options *options = sample->options;
+    const struct service *service = sample->context->service;
+
+    put_option(sample, "maxbytes", &options->maxmemory);
+    put_option(sample, "maxconns", &options->maxclients);
+    put_option(sample, "tcpport", &options->memcached_port);
+    put(sample, "udpport", 0);
+    put_word(sample, "evictions",
+             options_number(&options->maxmemory_policy) == POLICY_NOEVICTION ? "off" : "on");
+    put(sample, "num_threads", service->worker_count);
+    put_word(sample, "cas_enabled", "yes");
+    put_word(sample, "binding_protocol", "ascii");
+    put_word(sample, "auth_enabled_sasl", "no");
+    service->options_lock(service->server);
+    put_word(sample, "inter", options->bind);
+    put_word(sample, "auth_enabled_ascii", options->requirepass[0] == '\0' ? "no" : "yes");
+    service->options_unlock(service->server);
+    put_option(sample, "item_size_max", &options->proto_max_bulk_len);
+    put_word(sample, "flush_enabled", "yes");
+    put_word(sample, "dump_enabled", "no");
+    put_option(sample, "idle_timeout", &options->timeout);
+    put_word(sample, "track_sizes", "no");
+    put_word(sample, "ssl_enabled", "no");
+}
+
+/* ---- stats items, stats slabs ---- */
+
+/* memcached's numbers of slab classes start at 1. */
+static void put_of_class(struct sample *sample, const char *prefix, unsigned class_index,
+                         const char *field, uint64_t number)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "%s%u:%s", prefix, class_index + 1, field);
+    put(sample, name, number);
+}
+
+static void put_items(struct sample *sample)
+{
+    struct ebb_class_stats class;
+
+    for (unsigned i = 0; i <= EBB_CLASS_COUNT; i++) {
+        store_class_stats(sample->context->store->store, i, &class);
+        if (class.slots_used > 0)
+            put_of_class(sample, "items:", i, "number", class.slots_used);
+    }
+}
+
+/* Returns whether the class has any span. Large values have slots of their own sizes. */
+static bool put_slab(struct sample *sample, unsigned class_index)
+{
+    struct ebb_class_stats class;
+
+    store_class_stats(sample->context->store->store, class_index, &class);
+    size_t spans = class.spans_full + class.spans_partial + class.spans_empty;
+    size_t slots = class.slots_used + class.slots_free;
+    if (spans == 0)
+        return false;
+    if (class_index < EBB_CLASS_COUNT)
+        put_of_class(sample, "", class_index, "chunk_size", class.slot_bytes);
+    put_of_class(sample, "", class_index, "chunks_per_page", slots / spans);
+    put_of_class(sample, "", class_index, "total_pages", spans);
+    put_of_class(sample, "", class_index, "total_chunks", slots);
+    put_of_class(sample, "", class_index, "used_chunks", class.slots_used);
+    put_of_class(sample, "", class_index, "free_chunks", class.slots_free);
+    put_of_class(sample, "", class_index, "free_chunks_end", 0);
+    return true;
+}
+
+static void put_slabs(struct sample *sample)
+{
+    unsigned active = 0;
+
+    for (unsigned i = 0; i <= EBB_CLASS_COUNT; i++)
+        active += put_slab(sample, i);
+    put(sample, "active_slabs", active);
+    put(sample, "total_malloced", sample->store.item_heap.span_bytes);
+}
+
+/* ---- stats sizes, stats conns ---- */
+
+static void put_sizes(struct sample *sample)
+{
+    put_word(sample, "sizes_status", "disabled");
+}
+
+static void put_connection(struct sample *sample, const char *field, const char *word)
+{
+    char name[64];
+
+    snprintf(name, sizeof(name), "%llu:%s", (unsigned long long)sample->context->client->id, field);
+    put_word(sample, name, word);
+}
+
+/* Other connections belong to other workers, which cannot be asked from here. */
+static void put_conns(struct sample *sample)
+{
+    const struct client *client = sample->context->client;
+    const struct service *service = sample->context->service;
+    char address[160];
+
+    for (int local = 0; local < 2; local++) {
+        size_t len = (size_t)snprintf(address, sizeof(address), "tcp:");
+        len += service->client_address(client, local, address + len, sizeof(address) - len - 1);
+        address[len] = '\0';
+        put_connection(sample, local ? "listen_addr" : "addr", address);
+    }
+    put_connection(sample, "state", "conn_parse_cmd");
+    put_connection(sample, "secs_since_last_cmd", "0");
+}
+
+/* ---- the forms ---- */
+
+static const struct {
+    const char *word;
+    void (*put)(struct sample *sample);
+} forms[] = {
+    {"", put_general},    {"settings", put_settings}, {"items", put_items},
+    {"slabs", put_slabs}, {"sizes", put_sizes},       {"conns", put_conns},
+};
+
+bool mc_stats_print(struct cmd_context *context, const struct ebb_args *words)
+{
+    struct ebb_slice word = words->count == 0 ? (struct ebb_slice){"", 0} : words->at[0];
+    struct sample sample;
+
+    if (word.len == 5 && memcmp(word.data, "reset", 5) == 0) {
+        context->service->counters_reset(context->service->server);
+        ebb_mc_write_line(context->reply.out, "RESET");
+        return true;
+    }
+    for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
+        if (strlen(forms[i].word) != word.len || memcmp(forms[i].word, word.data, word.len) != 0)
+            continue;
+        take(&sample, context);
+        forms[i].put(&sample);
+        ebb_mc_write_line(context->reply.out, "END");
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: MIT */
+/* counters.c: arithmetic on struct counters. The struct is nothing but 64-bit counters, so sums and
+ * differences treat it as one array; a new counter needs no code here.
+ */
+#include "counters.h"
+
+#include <stddef.h>
+
+#define COUNTERS_WORDS (sizeof(struct counters) / sizeof(uint64_t))
+
+_Static_assert(sizeof(struct counters) % sizeof(uint64_t) == 0, "counters are 64-bit words");
+
+const double counters_duration_bounds[COUNTERS_DURATION_BUCKETS - 1] = {
+    25e-6, 50e-6, 100e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 100e-3, 1};
+
+static const uint64_t bounds_ns[COUNTERS_DURATION_BUCKETS - 1] = {
+    25000,   50000,   100000,   250000,   500000,    1000000,
+    2500000, 5000000, 10000000, 25000000, 100000000, 1000000000};
+
+void counters_record(struct counters *counters, enum command_family family, uint64_t ns,
+                     uint64_t commands)
+{
+    uint64_t each_ns = ns / commands;
+    size_t bucket = 0;
+    while (bucket < COUNTERS_DURATION_BUCKETS - 1 && each_ns > bounds_ns[bucket])
+        bucket++;
+    counter_add(&counters->duration[family][bucket], commands);
+    counter_add(&counters->duration_ns[family], ns);
+}
+
+void counters_sum(struct counters *to, const struct counters *from)
+{
+    uint64_t *sum = (uint64_t *)to;
+    const uint64_t *word = (const uint64_t *)from;
+    for (size_t i = 0; i < COUNTERS_WORDS; i++)
+        sum[i] += counter_read(&word[i]);
+}
+
+void counters_subtract(struct counters *from, const struct counters *base)
+{
+    uint64_t *rest = (uint64_t *)from;
+    const uint64_t *word = (const uint64_t *)base;
+    for (size_t i = 0; i < COUNTERS_WORDS; i++)
+        rest[i] -= word[i];
+}

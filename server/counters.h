@@ -1,0 +1,74 @@
+/* SPDX-License-Identifier: MIT */
+/* counters.h: what the server counts, one struct per worker so that nobody waits for anybody.
+ *
+ * Each struct has one writer (its worker, or the main thread for its own); anybody may read. A
+ * counter is written with counter_add() and read with counter_read(): plain loads and stores that
+ * cannot tear. Sums over workers may be a moment apart from each other.
+ */
+#ifndef EBB_COUNTERS_H
+#define EBB_COUNTERS_H
+
+#include <stdint.h>
+
+#include "../proto/ebb_proto.h"
+#include "cmd/command_id.h"
+
+enum protocol { PROTOCOL_RESP, PROTOCOL_MEMCACHED, PROTOCOL_HTTP, PROTOCOL_COUNT };
+enum command_family { FAMILY_READ, FAMILY_WRITE, FAMILY_MULTI, FAMILY_ADMIN, FAMILY_COUNT };
+enum close_reason {
+    CLOSE_CLIENT,       /* the other side closed, or QUIT */
+    CLOSE_IDLE,         /* option timeout */
+    CLOSE_BUFFER_LIMIT, /* over a buffer limit */
+    CLOSE_ERROR,        /* protocol or socket error */
+    CLOSE_SHUTDOWN,
+    CLOSE_REASON_COUNT
+};
+
+#define COUNTERS_DURATION_BUCKETS 13 /* upper bounds in counters.c, the last +Inf */
+
+struct counters {
+    /* commands, by id of commands.def and by memcached verb */
+    uint64_t resp_commands[COMMAND_COUNT], resp_errors[COMMAND_COUNT], resp_ns[COMMAND_COUNT];
+    uint64_t resp_rejected[COMMAND_COUNT]; /* of the errors: wrong arity or no AUTH, never run */
+    uint64_t resp_unknown;
+    uint64_t resp_error_kinds[ERROR_KIND_COUNT]; /* every error reply, by its first word */
+    uint64_t mc_commands[EBB_MC_VERB_COUNT], mc_errors, mc_too_large, mc_no_memory;
+    /* memcached's own hit counters, for `stats` */
+    uint64_t mc_get_hits, mc_get_misses, mc_touch_hits, mc_touch_misses, mc_delete_hits,
+        mc_delete_misses, mc_incr_hits, mc_incr_misses, mc_decr_hits, mc_decr_misses, mc_cas_hits,
+        mc_cas_misses, mc_cas_badval;
+    uint64_t http_requests, scrapes;
+    uint64_t auth_failures;
+    /* durations of batches, by family of their slowest kind (counters.c has the bounds) */
+    uint64_t duration[FAMILY_COUNT][COUNTERS_DURATION_BUCKETS];
+    uint64_t duration_ns[FAMILY_COUNT];
+    /* network */
+    uint64_t received_bytes[PROTOCOL_COUNT], sent_bytes[PROTOCOL_COUNT];
+    uint64_t accepted[PROTOCOL_COUNT], closed[CLOSE_REASON_COUNT], rejected_maxclients;
+    /* gauges; they may be set on one worker and cleared on another only through counter_add */
+    uint64_t connections[PROTOCOL_COUNT];
+    uint64_t connection_bytes;          /* connection structs */
+    uint64_t input_bytes, output_bytes; /* buffers held by connections and by the worker */
+};
+
+static inline void counter_add(uint64_t *counter, uint64_t n)
+{
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline uint64_t counter_read(const uint64_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+extern const double counters_duration_bounds[COUNTERS_DURATION_BUCKETS - 1]; /* seconds */
+/* Notes that `commands` (>= 1) of a batch took `ns` together: each counts as one observation of its
+ * share. */
+void counters_record(struct counters *counters, enum command_family family, uint64_t ns,
+                     uint64_t commands);
+/* Adds every counter of `from` to `to`, which belongs to the caller alone. */
+void counters_sum(struct counters *to, const struct counters *from);
+/* Takes every counter of `base` off `from`; both belong to the caller alone. */
+void counters_subtract(struct counters *from, const struct counters *base);
+
+#endif

@@ -1,0 +1,365 @@
+/* SPDX-License-Identifier: MIT */
+/* connection.c: what happens on a socket, in the order of a connection's life. The protocols are in
+ * dialect_*.c, the way out is unsent.c, the memory of unfinished input is pending.c.
+ */
+#include "connection.h"
+
+#include <malloc.h>
+#include <netdb.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "../clock.h"
+#include "../options.h"
+#include "dialect.h"
+#include "unsent.h"
+
+/* Browsers and scrapers that say nothing for so long are let go, whatever the option timeout is. */
+#define HTTP_IDLE_MS 120000
+
+static const struct dialect *dialect(const struct connection *connection)
+{
+    return dialect_of(connection->client.protocol);
+}
+
+static size_t query_limit(const struct worker *worker)
+{
+    return (size_t)options_number(&worker->config.service->options->client_query_buffer_limit);
+}
+
+/* ---- closing ---- */
+
+static void link_in(struct worker *worker, struct connection *connection)
+{
+    struct connection *first = worker->connections;
+    if (first) {
+        connection->next = first;
+        connection->previous = first->previous;
+        first->previous->next = connection;
+        first->previous = connection;
+    } else {
+        connection->next = connection->previous = connection;
+        worker->connections = connection;
+    }
+    worker->connection_count++;
+}
+
+static void unlink_from(struct worker *worker, struct connection *connection)
+{
+    connection->previous->next = connection->next;
+    connection->next->previous = connection->previous;
+    if (worker->connections == connection)
+        worker->connections = connection->next == connection ? NULL : connection->next;
+    worker->connection_count--;
+}
+
+static void count_pending(struct connection *connection)
+{
+    struct pending *pending = connection->pending;
+    size_t bytes = pending_bytes(pending);
+    counter_add(&connection_worker(connection)->counters.input_bytes,
+                bytes - pending->counted_bytes);
+    pending->counted_bytes = bytes;
+}
+
+static void drop_pending(struct connection *connection)
+{
+    struct pending *pending = connection->pending;
+    if (!pending)
+        return;
+    counter_add(&connection_worker(connection)->counters.input_bytes, -pending->counted_bytes);
+    pending_destroy(pending);
+    connection->pending = NULL;
+}
+
+/* What malloc really holds for it. */
+static size_t struct_bytes(struct connection *connection)
+{
+    return malloc_usable_size(connection) + sizeof(size_t);
+}
+
+static void on_closed(uv_handle_t *handle)
+{
+    struct connection *connection = handle->data;
+    struct worker *worker = connection_worker(connection);
+    drop_pending(connection);
+    unsent_destroy(connection);
+    client_release(&connection->client);
+    counter_add(&worker->counters.connection_bytes, -struct_bytes(connection));
+    free(connection);
+}
+
+void connection_close(struct connection *connection, enum close_reason reason)
+{
+    if (connection->is_closing)
+        return;
+    struct worker *worker = connection_worker(connection);
+    connection->is_closing = true;
+    unlink_from(worker, connection);
+    /* Before the socket closes: a client that sees it closed may come again at once. */
+    __atomic_sub_fetch(worker->config.open_connections, 1, __ATOMIC_RELAXED);
+    counter_add(&worker->counters.closed[reason], 1);
+    counter_add(&worker->counters.connections[connection->client.protocol], (uint64_t)-1);
+    uv_close((uv_handle_t *)&connection->tcp, on_closed);
+}
+
+bool connection_is_idle(const struct connection *connection, int64_t now_ms)
+{
+    const struct options *options = connection_worker(connection)->config.service->options;
+    int64_t limit_ms = options_number(&options->timeout) * 1000;
+    if (connection->client.protocol == PROTOCOL_HTTP)
+        limit_ms = HTTP_IDLE_MS;
+    return limit_ms > 0 && now_ms - connection->client.last_command_ms > limit_ms;
+}
+
+/* ---- running what has come in ---- */
+
+static void swap_args(struct ebb_args *a, struct ebb_args *b)
+{
+    struct ebb_args other = *a;
+    *a = *b;
+    *b = other;
+}
+
+/* Takes up the parser where it stood, or at the start of a command. */
+static void load_parser(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    struct pending *pending = connection->pending;
+    if (!pending) {
+        if (dialect(connection)->begin)
+            dialect(connection)->begin(connection);
+        return;
+    }
+    worker->parser = pending->parser;
+    swap_args(&worker->args[0], &pending->args);
+}
+
+static void refuse_long_command(struct connection *connection)
+{
+    dialect(connection)->refuse_long(&connection_worker(connection)->out);
+    connection_end(connection, CLOSE_BUFFER_LIMIT);
+    unsent_flush(connection);
+}
+
+/* Keeps the input behind the last command that was run, and where the parser stands in it. */
+static void keep_rest(struct connection *connection, const char *rest, size_t len)
+{
+    struct worker *worker = connection_worker(connection);
+    const struct dialect *d = dialect(connection);
+    if (len == 0 && !(d->is_inside && d->is_inside(worker))) {
+        drop_pending(connection);
+        return;
+    }
+    /* What a pause has left unrun is at most one buffer; its need is not known yet. */
+    size_t need = !connection->is_paused && d->need_bytes ? d->need_bytes(worker) : 0;
+    if (need > query_limit(worker) || len > query_limit(worker)) {
+        refuse_long_command(connection);
+        return;
+    }
+    if (!connection->pending)
+        connection->pending = pending_create(query_limit(worker));
+    struct pending *pending = connection->pending;
+    if (!pending || !pending_keep(pending, rest, len)) {
+        connection_close(connection, CLOSE_ERROR);
+        return;
+    }
+    pending->need_bytes = need;
+    pending->parser = worker->parser;
+    swap_args(&worker->args[0], &pending->args);
+    count_pending(connection);
+}
+
+/* Reads no more; closes as soon as the replies are out. */
+static void end(struct connection *connection)
+{
+    drop_pending(connection);
+    if (connection->unsent)
+        uv_read_stop((uv_stream_t *)&connection->tcp);
+    else
+        connection_close(connection, connection->end_reason);
+}
+
+static void run_input(struct connection *connection, char *bytes, size_t len)
+{
+    struct worker *worker = connection_worker(connection);
+    worker->out.max_bytes =
+        (size_t)options_number(&worker->config.service->options->client_output_limit);
+    worker_begin(worker);
+    connection->client.last_command_ms = worker->session.now_ms;
+    load_parser(connection);
+    size_t used = dialect(connection)->run(connection, bytes, len);
+    worker_end(worker);
+    unsent_flush(connection);
+    if (!connection->is_closing && !connection->is_ending)
+        keep_rest(connection, bytes + used, len - used);
+    if (!connection->is_closing && connection->is_ending)
+        end(connection);
+    worker_settle(worker);
+}
+
+/* ---- reading ---- */
+
+static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
+{
+    (void)suggested;
+    struct connection *connection = handle->data;
+    struct worker *worker = connection_worker(connection);
+    struct pending *pending = connection->pending;
+    *room = uv_buf_init(NULL, 0);
+    if (pending && pending_is_long(pending)) {
+        room->base = pending_room(pending, &room->len);
+        return;
+    }
+    char *in = worker_in(worker);
+    if (!in)
+        return;
+    size_t len = pending ? ebb_buf_len(&pending->in) : 0;
+    if (len > 0)
+        memcpy(in, ebb_buf_data(&pending->in), len);
+    *room = uv_buf_init(in + len, (unsigned)(WORKER_IN_BYTES - len));
+}
+
+static void on_long_read(struct connection *connection, size_t read_bytes)
+{
+    struct pending *pending = connection->pending;
+    ebb_buf_commit(&pending->in, read_bytes);
+    count_pending(connection);
+    size_t len = ebb_buf_len(&pending->in);
+    if (len >= pending->need_bytes)
+        run_input(connection, ebb_buf_data(&pending->in), len);
+}
+
+/* The other side has closed, at least its sending half, or the socket is broken. */
+static void on_read_end(struct connection *connection, int error)
+{
+    if (error == UV_EOF && connection->unsent) {
+        connection_end(connection, CLOSE_CLIENT);
+        end(connection);
+    } else if (error == UV_EOF || error == UV_ECONNRESET) {
+        connection_close(connection, CLOSE_CLIENT);
+    } else if (error == UV_ENOBUFS && worker_in(connection_worker(connection))) {
+        refuse_long_command(connection);
+        if (!connection->is_closing)
+            end(connection);
+    } else {
+        connection_close(connection, CLOSE_ERROR);
+    }
+}
+
+static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *room)
+{
+    struct connection *connection = stream->data;
+    struct worker *worker = connection_worker(connection);
+    if (read_bytes == 0)
+        return;
+    if (read_bytes < 0) {
+        on_read_end(connection, (int)read_bytes);
+        return;
+    }
+    counter_add(&worker->counters.received_bytes[connection->client.protocol],
+                (uint64_t)read_bytes);
+    bool is_shared =
+        worker->in && room->base >= worker->in && room->base < worker->in + WORKER_IN_BYTES;
+    if (is_shared)
+        run_input(connection, worker->in, (size_t)(room->base - worker->in) + (size_t)read_bytes);
+    else
+        on_long_read(connection, (size_t)read_bytes);
+}
+
+void connection_resume(struct connection *connection)
+{
+    if (connection->is_ending) {
+        connection_close(connection, connection->end_reason);
+        return;
+    }
+    if (!connection->is_paused)
+        return;
+    connection->is_paused = false;
+    struct pending *pending = connection->pending;
+    if (pending)
+        run_input(connection, ebb_buf_data(&pending->in), ebb_buf_len(&pending->in));
+    if (connection_is_open(connection))
+        uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read);
+}
+
+/* ---- opening ---- */
+
+static bool needs_password(struct service *service)
+{
+    service->options_lock(service->server);
+    bool needs = service->options->requirepass[0] != '\0';
+    service->options_unlock(service->server);
+    return needs;
+}
+
+static void init_client(struct connection *connection, const struct handover *handover)
+{
+    struct worker *worker = connection_worker(connection);
+    int64_t now_ms = clock_unix_ms();
+    connection->client = (struct client){
+        .id = handover->client_id,
+        .resp_version = 2,
+        .authenticated = !needs_password(worker->config.service),
+        .protocol = handover->protocol,
+        .connected_ms = now_ms,
+        .last_command_ms = now_ms,
+        .last_command = COMMAND_COUNT,
+        .connection = connection,
+    };
+}
+
+void connection_open(struct worker *worker, const struct handover *handover)
+{
+    struct connection *connection = calloc(1, sizeof(*connection));
+    if (!connection) {
+        log_write(worker->config.log, LOG_WARNING, "no memory for a connection");
+        close(handover->fd);
+        __atomic_sub_fetch(worker->config.open_connections, 1, __ATOMIC_RELAXED);
+        return;
+    }
+    uv_tcp_init(&worker->loop, &connection->tcp);
+    connection->tcp.data = connection;
+    init_client(connection, handover);
+    link_in(worker, connection);
+    counter_add(&worker->counters.connection_bytes, struct_bytes(connection));
+    counter_add(&worker->counters.connections[handover->protocol], 1);
+    counter_add(&worker->counters.accepted[handover->protocol], 1);
+    int error = uv_tcp_open(&connection->tcp, handover->fd);
+    if (error < 0)
+        close(handover->fd);
+    else
+        error = uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read);
+    if (error < 0)
+        connection_close(connection, CLOSE_ERROR);
+}
+
+/* ---- addresses ---- */
+
+size_t connection_address(const struct client *client, bool local, char *text, size_t size)
+{
+    struct sockaddr_storage address = {0};
+    socklen_t len = sizeof(address);
+    uv_os_fd_t fd;
+    int len_text = 0;
+    if (uv_fileno((const uv_handle_t *)&client->connection->tcp, &fd) < 0)
+        return (size_t)snprintf(text, size, "?:0");
+    /* The path of a unix socket is the server's end, for both. */
+    int error = getpeername(fd, (struct sockaddr *)&address, &len);
+    if (local || (error == 0 && address.ss_family == AF_UNIX)) {
+        len = sizeof(address);
+        error = getsockname(fd, (struct sockaddr *)&address, &len);
+    }
+    char host[INET6_ADDRSTRLEN], port[8];
+    if (error == 0 && address.ss_family == AF_UNIX)
+        len_text = snprintf(text, size, "%s:0", ((struct sockaddr_un *)&address)->sun_path);
+    else if (error == 0 && getnameinfo((struct sockaddr *)&address, len, host, sizeof(host), port,
+                                       sizeof(port), NI_NUMERICHOST | NI_NUMERICSERV) == 0)
+        len_text =
+            snprintf(text, size, address.ss_family == AF_INET6 ? "[%s]:%s" : "%s:%s", host, port);
+    else
+        len_text = snprintf(text, size, "?:0");
+    return (size_t)len_text < size ? (size_t)len_text : size - 1;
+}

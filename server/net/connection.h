@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: MIT */
+/* connection.h: one client's socket. Bytes come in, its dialect runs the commands in them, replies
+ * go out. One of its worker's, touched on the worker's thread only.
+ *
+ *   read -> worker's buffer (or pending, for a long command) -> dialect runs what is complete
+ *        -> replies in worker's buffer -> one write -> what the socket refused waits in unsent
+ *        -> an incomplete rest waits in pending
+ *
+ * An idle connection is this struct and nothing else.
+ */
+#ifndef EBB_NET_CONNECTION_H
+#define EBB_NET_CONNECTION_H
+
+#include <uv.h>
+
+#include "../service.h"
+#include "worker.h"
+
+#define CONNECTION_SOFT_BYTES (1024u * 1024) /* unsent replies that pause a client */
+
+struct unsent;
+
+struct connection {
+    uv_tcp_t tcp; /* serves unix sockets as well: libuv looks no further than the descriptor */
+    struct client client;
+    struct connection *previous, *next; /* the worker's ring */
+    struct pending *pending;            /* NULL: nothing */
+    struct unsent *unsent;              /* NULL: nothing */
+    bool is_paused;                     /* does not read or run before unsent is gone */
+    bool is_ending;                     /* takes no more commands; closes when unsent is gone */
+    bool is_closing;                    /* as good as gone */
+    uint8_t end_reason;                 /* of is_ending: enum close_reason */
+};
+
+static inline struct worker *connection_worker(const struct connection *connection)
+{
+    return connection->tcp.loop->data;
+}
+
+/* No more commands: it closes for that reason when its replies are out. */
+static inline void connection_end(struct connection *connection, enum close_reason reason)
+{
+    connection->is_ending = true;
+    connection->end_reason = (uint8_t)reason;
+}
+
+/* Whether commands may be run for it now. */
+static inline bool connection_is_open(const struct connection *connection)
+{
+    return !connection->is_paused && !connection->is_ending && !connection->is_closing;
+}
+
+/* Takes over an accepted socket. */
+void connection_open(struct worker *worker, const struct handover *handover);
+/* At once, whatever is still to be sent. The struct stays until the loop's next turn. */
+void connection_close(struct connection *connection, enum close_reason reason);
+/* Whether it has been silent for longer than it may. */
+bool connection_is_idle(const struct connection *connection, int64_t now_ms);
+/* Runs what waits in pending, if it may, and reads on. Called when unsent has gone. */
+void connection_resume(struct connection *connection);
+
+/* The service function: where the client's two ends are. */
+size_t connection_address(const struct client *client, bool local, char *text, size_t size);
+
+#endif

@@ -1,0 +1,184 @@
+/* SPDX-License-Identifier: MIT */
+/* dialect_mc.c: memcached's text protocol on a connection, and its way to log in: where a password
+ * is set, a client must first `set` any key to "NAME PASSWORD", as with memcached's option -Y.
+ */
+#include "dialect.h"
+
+#include <string.h>
+
+#include "../cmd/cmd.h"
+#include "../options.h"
+#include "unsent.h"
+
+/* What a client that has not logged in may send as a value. */
+#define GUEST_VALUE_MAX_BYTES 1024u
+
+static const enum command_family families[EBB_MC_VERB_COUNT] = {
+    [EBB_MC_GET] = FAMILY_READ,        [EBB_MC_GETS] = FAMILY_READ,
+    [EBB_MC_GAT] = FAMILY_WRITE,       [EBB_MC_GATS] = FAMILY_WRITE,
+    [EBB_MC_SET] = FAMILY_WRITE,       [EBB_MC_ADD] = FAMILY_WRITE,
+    [EBB_MC_REPLACE] = FAMILY_WRITE,   [EBB_MC_APPEND] = FAMILY_WRITE,
+    [EBB_MC_PREPEND] = FAMILY_WRITE,   [EBB_MC_CAS] = FAMILY_WRITE,
+    [EBB_MC_DELETE] = FAMILY_WRITE,    [EBB_MC_INCR] = FAMILY_WRITE,
+    [EBB_MC_DECR] = FAMILY_WRITE,      [EBB_MC_TOUCH] = FAMILY_WRITE,
+    [EBB_MC_FLUSH_ALL] = FAMILY_ADMIN, [EBB_MC_VERSION] = FAMILY_ADMIN,
+    [EBB_MC_VERBOSITY] = FAMILY_ADMIN, [EBB_MC_STATS] = FAMILY_ADMIN,
+    [EBB_MC_QUIT] = FAMILY_ADMIN,
+};
+
+static enum command_family family_of(const struct ebb_mc_command *command)
+{
+    if (command->error)
+        return FAMILY_READ;
+    bool has_keys = command->verb <= EBB_MC_GATS && command->keys.count > 1;
+    return has_keys ? FAMILY_MULTI : families[command->verb];
+}
+
+static void set_limit(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    worker->parser.mc.value_max_bytes =
+        connection->client.authenticated
+            ? (size_t)options_number(&worker->config.service->options->proto_max_bulk_len)
+            : GUEST_VALUE_MAX_BYTES;
+}
+
+static void begin(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    ebb_mc_parser_init(&worker->parser.mc, 0);
+    worker->parser.mc.has_begun = connection->client.commands > 0;
+    set_limit(connection);
+}
+
+/* ---- logging in ---- */
+
+/* Takes the same time wherever the texts differ. */
+static bool is_same(const char *given, size_t len, const char *expected)
+{
+    size_t expected_len = strlen(expected);
+    size_t difference = len ^ expected_len;
+    for (size_t i = 0; i < len; i++)
+        difference |= (size_t)(given[i] ^ expected[expected_len ? i % expected_len : 0]);
+    return difference == 0;
+}
+
+static bool is_password(struct service *service, struct ebb_slice value)
+{
+    const char *space = memchr(value.data, ' ', value.len);
+    if (!space)
+        return false;
+    size_t len = value.len - (size_t)(space + 1 - value.data);
+    service->options_lock(service->server);
+    bool is_right = is_same(space + 1, len, service->options->requirepass);
+    service->options_unlock(service->server);
+    return is_right;
+}
+
+/* Whether it has yet to log in. The password may have been taken away since it connected. */
+static bool is_guest(struct connection *connection)
+{
+    struct service *service = connection_worker(connection)->config.service;
+    if (connection->client.authenticated)
+        return false;
+    service->options_lock(service->server);
+    connection->client.authenticated = service->options->requirepass[0] == '\0';
+    service->options_unlock(service->server);
+    return !connection->client.authenticated;
+}
+
+static void log_in(struct connection *connection, const struct ebb_mc_command *command)
+{
+    struct worker *worker = connection_worker(connection);
+    connection->client.commands++;
+    if (command->error || command->verb != EBB_MC_SET) {
+        ebb_mc_write_line(&worker->out, "CLIENT_ERROR unauthenticated");
+    } else if (is_password(worker->config.service, command->value)) {
+        connection->client.authenticated = true;
+        ebb_mc_write_line(&worker->out, "STORED");
+    } else {
+        counter_add(&worker->counters.auth_failures, 1);
+        ebb_mc_write_line(&worker->out, "CLIENT_ERROR authentication failure");
+    }
+}
+
+/* ---- running ---- */
+
+static void run_command(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    struct ebb_mc_command *command = &worker->mc_command;
+    struct cmd_context context = {
+        .service = worker->config.service,
+        .store = &worker->session,
+        .counters = &worker->counters,
+        .client = &connection->client,
+        .reply = {.out = &worker->out, .version = 2},
+    };
+    bool is_quit = !command->error && command->verb == EBB_MC_QUIT;
+    if (!is_quit && is_guest(connection))
+        log_in(connection, command);
+    else
+        cmd_run_mc(&context, command);
+    worker_ran(worker, family_of(command), COMMAND_COUNT);
+    if (connection->client.close_after_reply)
+        connection_end(connection, CLOSE_CLIENT);
+    if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {
+        store_leave(&worker->session);
+        unsent_flush(connection);
+    }
+}
+
+static void refuse(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    const char *error = worker->parser.mc.error;
+    if (error)
+        ebb_mc_write_line(&worker->out, error);
+    log_write(worker->config.log, LOG_VERBOSE, "client %llu: %s",
+              (unsigned long long)connection->client.id, error ? error : "no memory");
+    connection_end(connection, CLOSE_ERROR);
+}
+
+static size_t run(struct connection *connection, char *bytes, size_t len)
+{
+    struct worker *worker = connection_worker(connection);
+    size_t done = 0;
+    while (done < len && connection_is_open(connection)) {
+        set_limit(connection);
+        ssize_t used =
+            ebb_mc_parse(&worker->parser.mc, bytes + done, len - done, &worker->mc_command);
+        if (used < 0)
+            refuse(connection);
+        if (used <= 0)
+            break;
+        done += (size_t)used;
+        run_command(connection);
+    }
+    return done;
+}
+
+static size_t need_bytes(const struct worker *worker)
+{
+    return worker->parser.mc.need_bytes;
+}
+
+static bool is_inside(const struct worker *worker)
+{
+    return worker->parser.mc.skip_bytes > 0;
+}
+
+static void refuse_long(struct ebb_buf *out)
+{
+    ebb_mc_write_line(out, "SERVER_ERROR command over client-query-buffer-limit");
+}
+
+const struct dialect dialect_mc = {
+    .name = "memcached protocol",
+    .too_many = "ERROR Too many open connections\r\n",
+    .begin = begin,
+    .run = run,
+    .need_bytes = need_bytes,
+    .is_inside = is_inside,
+    .refuse_long = refuse_long,
+};

@@ -1,0 +1,167 @@
+/* SPDX-License-Identifier: MIT */
+/* unsent.c: the way out of the worker's reply buffer. One write is under way at a time; what is
+ * added meanwhile waits behind it.
+ */
+#include "unsent.h"
+
+#include <stdlib.h>
+
+#include "../clock.h"
+#include "../options.h"
+
+/* Below this, copying the rest is cheaper than giving the worker's buffer away. */
+#define STEAL_MIN_BYTES (64u * 1024)
+
+struct unsent {
+    uv_write_t request;
+    struct ebb_buf sending, waiting;
+    size_t counted_bytes; /* what counters.output_bytes holds for all of this */
+};
+
+static void count(struct connection *connection)
+{
+    struct unsent *unsent = connection->unsent;
+    size_t bytes = sizeof(*unsent) + unsent->sending.capacity + unsent->waiting.capacity;
+    counter_add(&connection_worker(connection)->counters.output_bytes,
+                bytes - unsent->counted_bytes);
+    unsent->counted_bytes = bytes;
+}
+
+void unsent_destroy(struct connection *connection)
+{
+    struct unsent *unsent = connection->unsent;
+    if (!unsent)
+        return;
+    counter_add(&connection_worker(connection)->counters.output_bytes, -unsent->counted_bytes);
+    ebb_buf_release(&unsent->sending);
+    ebb_buf_release(&unsent->waiting);
+    free(unsent);
+    connection->unsent = NULL;
+}
+
+static void count_sent(struct connection *connection, size_t bytes)
+{
+    struct counters *counters = &connection_worker(connection)->counters;
+    counter_add(&counters->sent_bytes[connection->client.protocol], bytes);
+}
+
+static void close_broken(struct connection *connection, int error)
+{
+    bool has_left = error == UV_EPIPE || error == UV_ECONNRESET;
+    connection_close(connection, has_left ? CLOSE_CLIENT : CLOSE_ERROR);
+}
+
+/* ---- the write that is under way ---- */
+
+static void on_written(uv_write_t *request, int status);
+
+static void start_write(struct connection *connection)
+{
+    struct unsent *unsent = connection->unsent;
+    struct ebb_buf *sending = &unsent->sending;
+    uv_buf_t part = {.base = ebb_buf_data(sending), .len = ebb_buf_len(sending)};
+    unsent->request.data = connection;
+    int error = uv_write(&unsent->request, (uv_stream_t *)&connection->tcp, &part, 1, on_written);
+    if (error < 0)
+        close_broken(connection, error);
+}
+
+static void on_written(uv_write_t *request, int status)
+{
+    struct connection *connection = request->data;
+    if (connection->is_closing)
+        return;
+    if (status < 0) {
+        close_broken(connection, status);
+        return;
+    }
+    struct unsent *unsent = connection->unsent;
+    count_sent(connection, ebb_buf_len(&unsent->sending));
+    connection->client.last_command_ms = clock_unix_ms();
+    ebb_buf_release(&unsent->sending);
+    if (ebb_buf_len(&unsent->waiting) == 0) {
+        unsent_destroy(connection);
+        connection_resume(connection);
+        return;
+    }
+    unsent->sending = unsent->waiting;
+    ebb_buf_init(&unsent->waiting, unsent->sending.max_bytes);
+    count(connection);
+    start_write(connection);
+}
+
+/* ---- from the worker's buffer ---- */
+
+/* Moves the content: the memory itself when that is cheaper than copying and wastes little. */
+static bool move_content(struct ebb_buf *to, struct ebb_buf *from)
+{
+    size_t len = ebb_buf_len(from);
+    if (ebb_buf_len(to) > 0 || len < STEAL_MIN_BYTES || len < from->capacity / 2)
+        return ebb_buf_add(to, ebb_buf_data(from), len);
+    size_t max_bytes = from->max_bytes;
+    ebb_buf_release(to);
+    *to = *from;
+    ebb_buf_init(from, max_bytes);
+    return true;
+}
+
+static struct unsent *unsent_create(size_t max_bytes)
+{
+    struct unsent *unsent = calloc(1, sizeof(*unsent));
+    if (!unsent)
+        return NULL;
+    ebb_buf_init(&unsent->sending, max_bytes);
+    ebb_buf_init(&unsent->waiting, max_bytes);
+    return unsent;
+}
+
+static void keep(struct connection *connection, struct ebb_buf *out)
+{
+    bool is_first = !connection->unsent;
+    if (is_first)
+        connection->unsent = unsent_create(out->max_bytes);
+    struct unsent *unsent = connection->unsent;
+    if (!unsent) {
+        connection_close(connection, CLOSE_ERROR);
+        return;
+    }
+    size_t total =
+        connection->tcp.write_queue_size + ebb_buf_len(&unsent->waiting) + ebb_buf_len(out);
+    if (total > out->max_bytes ||
+        !move_content(is_first ? &unsent->sending : &unsent->waiting, out)) {
+        connection_close(connection, CLOSE_BUFFER_LIMIT);
+        return;
+    }
+    count(connection);
+    if (total > CONNECTION_SOFT_BYTES && !connection->is_paused) {
+        connection->is_paused = true;
+        uv_read_stop((uv_stream_t *)&connection->tcp);
+    }
+    if (is_first)
+        start_write(connection);
+}
+
+/* Sends what the socket takes without waiting. */
+static void send_now(struct connection *connection, struct ebb_buf *out)
+{
+    uv_buf_t part = {.base = ebb_buf_data(out), .len = ebb_buf_len(out)};
+    int sent = uv_try_write((uv_stream_t *)&connection->tcp, &part, 1);
+    if (sent > 0) {
+        count_sent(connection, (size_t)sent);
+        ebb_buf_consume(out, (size_t)sent);
+    } else if (sent < 0 && sent != UV_EAGAIN) {
+        close_broken(connection, sent);
+    }
+}
+
+void unsent_flush(struct connection *connection)
+{
+    struct ebb_buf *out = &connection_worker(connection)->out;
+    if (out->failed)
+        connection_close(connection, CLOSE_BUFFER_LIMIT);
+    if (!connection->is_closing && !connection->unsent && ebb_buf_len(out) > 0)
+        send_now(connection, out);
+    if (!connection->is_closing && ebb_buf_len(out) > 0)
+        keep(connection, out);
+    ebb_buf_clear(out);
+}

@@ -1,0 +1,16 @@
+/* SPDX-License-Identifier: MIT */
+/* unsent.h: replies on their way out. What the socket takes at once never leaves the worker's
+ * buffer; the rest waits in a struct unsent of the connection until the socket has taken it.
+ */
+#ifndef EBB_NET_UNSENT_H
+#define EBB_NET_UNSENT_H
+
+#include "connection.h"
+
+/* Sends what is in the worker's reply buffer to the connection and empties that buffer. Pauses a
+ * connection that takes too little, closes it when it is over its limit or broken. */
+void unsent_flush(struct connection *connection);
+/* Frees it, when the connection goes. */
+void unsent_destroy(struct connection *connection);
+
+#endif

@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: MIT */
+/* worker.c: the life of a loop: sockets come in over a queue, once a second it looks after idle
+ * clients and idle memory, and at the end it closes what it has. What happens on a connection is
+ * connection.c.
+ */
+#include "worker.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../clock.h"
+#include "../options.h"
+#include "connection.h"
+
+#define WORKER_STACK_BYTES (256u * 1024)
+#define TICK_MS            1000u
+/* Clients looked at in one tick: with more of them, each is seen every few seconds. */
+#define SWEEP_MAX 4096u
+
+/* ---- buffers ---- */
+
+char *worker_in(struct worker *worker)
+{
+    if (!worker->in)
+        worker->in = malloc(WORKER_IN_BYTES);
+    return worker->in;
+}
+
+static size_t held_in_bytes(const struct worker *worker)
+{
+    size_t slices = worker->mc_command.keys.capacity;
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+        slices += worker->args[i].capacity;
+    return slices * sizeof(struct ebb_slice) + (worker->in ? WORKER_IN_BYTES : 0);
+}
+
+static void count_buffers(struct worker *worker)
+{
+    size_t in_bytes = held_in_bytes(worker);
+    counter_add(&worker->counters.input_bytes, in_bytes - worker->counted_in_bytes);
+    worker->counted_in_bytes = in_bytes;
+    size_t out_bytes = worker->out.capacity;
+    counter_add(&worker->counters.output_bytes, out_bytes - worker->counted_out_bytes);
+    worker->counted_out_bytes = out_bytes;
+}
+
+static void release_long_args(struct ebb_args *args, uint32_t keep)
+{
+    if (args->capacity > keep)
+        ebb_args_release(args);
+}
+
+static void release_args(struct worker *worker, uint32_t keep)
+{
+    release_long_args(&worker->mc_command.keys, keep);
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+        release_long_args(&worker->args[i], keep);
+}
+
+void worker_settle(struct worker *worker)
+{
+    if (worker->out.capacity > WORKER_OUT_KEEP_BYTES)
+        ebb_buf_release(&worker->out);
+    release_args(worker, WORKER_ARGS_KEEP);
+    count_buffers(worker);
+    worker->was_used = true;
+}
+
+/* A worker that rests holds nothing. */
+static void release_buffers(struct worker *worker)
+{
+    free(worker->in);
+    worker->in = NULL;
+    ebb_buf_release(&worker->out);
+    release_args(worker, 0);
+    count_buffers(worker);
+}
+
+/* ---- running commands ---- */
+
+void worker_begin(struct worker *worker)
+{
+    struct worker_timing *timing = &worker->timing;
+    timing->start_ns = clock_monotonic_ns();
+    timing->count = timing->resp_count = 0;
+    timing->family = FAMILY_READ;
+    worker->session.now_ms = clock_unix_ms();
+}
+
+void worker_end(struct worker *worker)
+{
+    store_leave(&worker->session);
+    struct worker_timing *timing = &worker->timing;
+    if (timing->count == 0)
+        return;
+    uint64_t ns = clock_monotonic_ns() - timing->start_ns;
+    counters_record(&worker->counters, timing->family, ns, timing->count);
+    for (unsigned i = 0; i < timing->resp_count; i++)
+        counter_add(&worker->counters.resp_ns[timing->resp_ids[i]], ns / timing->count);
+}
+
+void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id)
+{
+    struct worker_timing *timing = &worker->timing;
+    timing->count++;
+    if (family > timing->family)
+        timing->family = family;
+    if (resp_id != COMMAND_COUNT)
+        timing->resp_ids[timing->resp_count++] = resp_id;
+    if (timing->count < WORKER_TIMED_MAX)
+        return;
+    worker_end(worker);
+    worker_begin(worker);
+}
+
+/* ---- once a second ---- */
+
+static void sweep(struct worker *worker)
+{
+    size_t look = worker->connection_count < SWEEP_MAX ? worker->connection_count : SWEEP_MAX;
+    int64_t now_ms = clock_unix_ms();
+    for (; look > 0 && worker->connections; look--) {
+        struct connection *connection = worker->connections;
+        worker->connections = connection->next;
+        if (connection_is_idle(connection, now_ms))
+            connection_close(connection, CLOSE_IDLE);
+    }
+}
+
+static void on_tick(uv_timer_t *tick)
+{
+    struct worker *worker = tick->data;
+    if (worker->config.admin || options_number(&worker->config.service->options->timeout) > 0)
+        sweep(worker);
+    if (!worker->was_used && worker->counted_in_bytes + worker->counted_out_bytes > 0)
+        release_buffers(worker);
+    worker->was_used = false;
+}
+
+/* ---- coming and going ---- */
+
+static void close_all(struct worker *worker)
+{
+    while (worker->connections)
+        connection_close(worker->connections, CLOSE_SHUTDOWN);
+    uv_close((uv_handle_t *)&worker->wake, NULL);
+    uv_close((uv_handle_t *)&worker->tick, NULL);
+}
+
+static void on_wake(uv_async_t *wake)
+{
+    struct worker *worker = wake->data;
+    uv_mutex_lock(&worker->mutex);
+    struct handover *given = worker->given;
+    size_t count = worker->given_count;
+    bool is_stopping = worker->is_stopping;
+    worker->given = NULL;
+    worker->given_count = worker->given_capacity = 0;
+    uv_mutex_unlock(&worker->mutex);
+
+    for (size_t i = 0; i < count; i++)
+        connection_open(worker, &given[i]);
+    free(given);
+    if (is_stopping)
+        close_all(worker);
+}
+
+static bool has_room(struct worker *worker)
+{
+    if (worker->given_count < worker->given_capacity)
+        return true;
+    size_t capacity = worker->given_capacity ? worker->given_capacity * 2 : 16;
+    struct handover *given = realloc(worker->given, capacity * sizeof(*given));
+    if (!given)
+        return false;
+    worker->given = given;
+    worker->given_capacity = capacity;
+    return true;
+}
+
+void worker_give(struct worker *worker, const struct handover *handover)
+{
+    uv_mutex_lock(&worker->mutex);
+    bool is_taken = !worker->is_stopping && has_room(worker);
+    if (is_taken)
+        worker->given[worker->given_count++] = *handover;
+    uv_mutex_unlock(&worker->mutex);
+    if (is_taken) {
+        uv_async_send(&worker->wake);
+        return;
+    }
+    close(handover->fd);
+    __atomic_sub_fetch(worker->config.open_connections, 1, __ATOMIC_RELAXED);
+}
+
+void worker_stop(struct worker *worker)
+{
+    uv_mutex_lock(&worker->mutex);
+    bool is_first = !worker->is_stopping;
+    worker->is_stopping = true;
+    uv_mutex_unlock(&worker->mutex);
+    if (is_first)
+        uv_async_send(&worker->wake);
+}
+
+static void run(void *context)
+{
+    struct worker *worker = context;
+    uv_run(&worker->loop, UV_RUN_DEFAULT);
+}
+
+int worker_start(struct worker *worker)
+{
+    uv_thread_options_t options = {.flags = UV_THREAD_HAS_STACK_SIZE,
+                                   .stack_size = WORKER_STACK_BYTES};
+    return uv_thread_create_ex(&worker->thread, &options, run, worker);
+}
+
+void worker_join(struct worker *worker)
+{
+    uv_thread_join(&worker->thread);
+}
+
+static void init_buffers(struct worker *worker)
+{
+    ebb_buf_init(&worker->out, 0);
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+        ebb_args_init(&worker->args[i]);
+    ebb_mc_command_init(&worker->mc_command);
+}
+
+int worker_init(struct worker *worker, const struct worker_config *config)
+{
+    memset(worker, 0, sizeof(*worker));
+    worker->config = *config;
+    int error = uv_loop_init(&worker->loop);
+    if (error < 0)
+        return error;
+    error = uv_mutex_init(&worker->mutex);
+    if (error < 0) {
+        uv_loop_close(&worker->loop);
+        return error;
+    }
+    worker->loop.data = worker->wake.data = worker->tick.data = worker;
+    init_buffers(worker);
+    if (config->service->store)
+        store_session_init(&worker->session, config->service->store);
+    error = uv_async_init(&worker->loop, &worker->wake, on_wake);
+    if (error < 0) {
+        worker_release(worker);
+        return error;
+    }
+    uv_timer_init(&worker->loop, &worker->tick);
+    uv_timer_start(&worker->tick, on_tick, 0, TICK_MS);
+    return 0;
+}
+
+void worker_release(struct worker *worker)
+{
+    if (uv_loop_alive(&worker->loop)) { /* it never ran: its handles are still to be closed */
+        worker_stop(worker);
+        uv_run(&worker->loop, UV_RUN_DEFAULT);
+    }
+    for (size_t i = 0; i < worker->given_count; i++)
+        close(worker->given[i].fd);
+    free(worker->given);
+    release_buffers(worker);
+    ebb_mc_command_release(&worker->mc_command);
+    uv_mutex_destroy(&worker->mutex);
+    uv_loop_close(&worker->loop);
+}

@@ -1,0 +1,107 @@
+/* SPDX-License-Identifier: MIT */
+/* worker.h: one loop with its connections, and what they share: the read buffer, the reply buffer,
+ * the arguments of a batch, the store session, the counters.
+ *
+ * The server has one worker on a thread of its own for each of `threads`, and one on the main
+ * thread for HTTP. Everything here is touched by the worker's own thread, except what `mutex`
+ * guards and worker_give(), worker_stop() and reads of the counters.
+ *
+ *   main thread                          worker thread
+ *   accept -> worker_give() -> queue ->  connection_open()
+ *                              wake ->
+ */
+#ifndef EBB_NET_WORKER_H
+#define EBB_NET_WORKER_H
+
+#include <uv.h>
+
+#include "../log.h"
+#include "../service.h"
+#include "../store/store.h"
+#include "pending.h"
+
+#define WORKER_IN_BYTES       (64u * 1024) /* one read */
+#define WORKER_BATCH_MAX      16u   /* commands parsed ahead, so that keys can be prefetched */
+#define WORKER_TIMED_MAX      1024u /* commands between two looks at the clock */
+#define WORKER_FLUSH_BYTES    (256u * 1024) /* of replies gathered before they go to the socket */
+#define WORKER_OUT_KEEP_BYTES (512u * 1024) /* a larger reply buffer is given back at once */
+#define WORKER_ARGS_KEEP      1024u         /* and so are arrays of more arguments */
+
+struct admin;
+struct connection;
+
+/* An accepted socket on its way to its worker. */
+struct handover {
+    int fd;
+    enum protocol protocol;
+    uint64_t client_id;
+};
+
+struct worker_config {
+    struct service *service;
+    struct log *log;
+    struct admin *admin;        /* for the worker that serves HTTP, else NULL */
+    uint64_t *open_connections; /* of the whole server; changed atomically */
+};
+
+/* What has been run since the clock was last looked at. */
+struct worker_timing {
+    uint64_t start_ns;
+    unsigned count;
+    enum command_family family; /* the worst of them */
+    uint16_t resp_ids[WORKER_TIMED_MAX];
+    unsigned resp_count;
+};
+
+struct worker {
+    uv_loop_t loop;
+    uv_async_t wake;
+    uv_timer_t tick; /* once a second */
+    struct worker_config config;
+    struct store_session session;
+    struct counters counters;
+
+    struct connection *connections; /* a ring, in no order that matters; NULL: none */
+    size_t connection_count;
+
+    char *in;            /* WORKER_IN_BYTES, there only while in use */
+    struct ebb_buf out;  /* replies of the batch that runs */
+    union parser parser; /* of the connection that runs, with args[0] */
+    struct ebb_args args[WORKER_BATCH_MAX];
+    struct ebb_mc_command mc_command;
+    struct worker_timing timing;
+    size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */
+    bool was_used;                              /* since the last tick */
+
+    uv_thread_t thread;
+    uv_mutex_t mutex;
+    struct handover *given; /* guarded by mutex, like the next three */
+    size_t given_count, given_capacity;
+    bool is_stopping;
+};
+
+/* 0 or a negative libuv error. */
+int worker_init(struct worker *worker, const struct worker_config *config);
+/* After the loop has ended (worker_stop and worker_join, or a failed start). */
+void worker_release(struct worker *worker);
+int worker_start(struct worker *worker); /* runs the loop on a thread of its own */
+void worker_join(struct worker *worker);
+
+/* From any thread. The socket is the worker's, whatever becomes of it. */
+void worker_give(struct worker *worker, const struct handover *handover);
+/* From any thread: the worker closes everything, and its loop ends. */
+void worker_stop(struct worker *worker);
+
+/* ---- for connections and dialects, on the worker's thread ---- */
+
+/* Brackets the running of commands: sets the session's time, lets go of the store, counts. */
+void worker_begin(struct worker *worker);
+void worker_end(struct worker *worker);
+/* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none. */
+void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id);
+/* The read buffer, or NULL without memory. */
+char *worker_in(struct worker *worker);
+/* Gives back what a large command made grow, and brings the byte counters up to date. */
+void worker_settle(struct worker *worker);
+
+#endif

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: MIT */
+/* server.c: puts the parts together, in stages that start in order and stop in reverse. The main
+ * thread runs the loop of `main`, a worker without a thread of its own: it accepts, serves HTTP and
+ * does the upkeep of the store; `workers` serve the other protocols.
+ */
+#include "server.h"
+
+#include <limits.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <unistd.h>
+#include <uv.h>
+
+#include "admin/admin.h"
+#include "baseline.h"
+#include "clock.h"
+#include "libc_heap.h"
+#include "log.h"
+#include "net/connection.h"
+#include "net/dialect.h"
+#include "net/listeners.h"
+#include "net/worker.h"
+#include "service.h"
+#include "store/store.h"
+
+#define RESERVED_FDS      64u /* loops, listeners, log: what is open besides clients */
+#define SHARDS_PER_WORKER 4u
+
+struct server {
+    struct options *options;
+    struct log log;
+    struct service service;
+    char executable[PATH_MAX];
+    struct libc_heap libc_heap;
+    struct store *store;
+    struct admin *admin;
+    struct worker main;
+    struct worker *workers;
+    unsigned worker_count, running_count, next_worker;
+    struct listeners listeners;
+    uint64_t next_client_id;
+    uint64_t open_connections; /* changed atomically, by every worker */
+    uv_mutex_t options_mutex;
+    struct baseline baseline;
+    uv_async_t stop;
+    uv_signal_t signals[2];
+    uv_timer_t upkeep, second;
+    unsigned stage; /* how many stages have started */
+};
+
+static enum server_result failed(char *error, const char *what, const char *why)
+{
+    snprintf(error, SERVER_ERROR_BYTES, "%s: %s", what, why);
+    return SERVER_FAILED;
+}
+
+/* ---- what commands and pages may ask of the server ---- */
+
+/* Since the start, whatever has been reset. */
+static void total_counters(void *context, struct counters *sum)
+{
+    struct server *server = context;
+    memset(sum, 0, sizeof(*sum));
+    counters_sum(sum, &server->main.counters);
+    for (unsigned i = 0; server->workers && i < server->worker_count; i++)
+        counters_sum(sum, &server->workers[i].counters);
+}
+
+static void sum_counters(void *context, struct counters *sum)
+{
+    struct server *server = context;
+    total_counters(server, sum);
+    baseline_apply_counters(&server->baseline, sum);
+}
+
+static void sum_stats(void *context, struct store_stats *stats)
+{
+    struct server *server = context;
+    store_stats(server->store, stats);
+    baseline_apply_stats(&server->baseline, stats);
+}
+
+static void reset_counters(void *context)
+{
+    struct server *server = context;
+    struct counters counters;
+    struct store_stats stats;
+    total_counters(server, &counters);
+    store_stats(server->store, &stats);
+    baseline_reset(&server->baseline, &counters, &stats);
+}
+
+static void ask_to_stop(void *context)
+{
+    struct server *server = context;
+    uv_async_send(&server->stop);
+}
+
+static void raise_descriptor_limit(struct server *server);
+
+/* Better said than found out: nothing holds the limit yet. */
+static void warn_of_limit(struct server *server)
+{
+    if (options_number(&server->options->maxmemory) > 0)
+        log_write(&server->log, LOG_WARNING, "maxmemory is not enforced by this version");
+}
+
+static void on_option_changed(void *context, size_t index)
+{
+    struct server *server = context;
+    struct options *options = server->options;
+    const char *name = options_info(index)->name;
+    if (strcmp(name, "loglevel") == 0)
+        log_set_level(&server->log, (enum log_level)options_number(&options->loglevel));
+    else if (strcmp(name, "maxclients") == 0)
+        raise_descriptor_limit(server);
+    else if (strcmp(name, "maxmemory") == 0)
+        warn_of_limit(server);
+    else if (strcmp(name, "explain") == 0)
+        store_set_explain(server->store, options_number(&options->explain) != 0);
+}
+
+static void lock_options(void *context)
+{
+    struct server *server = context;
+    uv_mutex_lock(&server->options_mutex);
+}
+
+static void unlock_options(void *context)
+{
+    struct server *server = context;
+    uv_mutex_unlock(&server->options_mutex);
+}
+
+static void make_run_id(char run_id[41])
+{
+    unsigned char bytes[20];
+    if (getrandom(bytes, sizeof(bytes), 0) != (ssize_t)sizeof(bytes))
+        memset(bytes, 0, sizeof(bytes));
+    for (size_t i = 0; i < sizeof(bytes); i++)
+        snprintf(run_id + 2 * i, 3, "%02x", bytes[i]);
+}
+
+static enum server_result start_service(struct server *server, char *error)
+{
+    (void)error;
+    uv_mutex_init(&server->options_mutex);
+    baseline_init(&server->baseline);
+    ssize_t len = readlink("/proc/self/exe", server->executable, sizeof(server->executable) - 1);
+    server->executable[len > 0 ? len : 0] = '\0';
+    server->service = (struct service){
+        .options = server->options,
+        .store = server->store,
+        .start_ms = clock_unix_ms(),
+        .executable = server->executable,
+        .config_file = server->options->config_file,
+        .server = server,
+        .counters = sum_counters,
+        .counters_total = total_counters,
+        .store_stats = sum_stats,
+        .counters_reset = reset_counters,
+        .worker_count = server->worker_count,
+        .client_address = connection_address,
+        .shutdown = ask_to_stop,
+        .option_changed = on_option_changed,
+        .options_lock = lock_options,
+        .options_unlock = unlock_options,
+    };
+    make_run_id(server->service.run_id);
+    return SERVER_OK;
+}
+
+static void stop_service(struct server *server)
+{
+    baseline_release(&server->baseline);
+    uv_mutex_destroy(&server->options_mutex);
+}
+
+/* ---- log, store, pages ---- */
+
+static enum server_result start_log(struct server *server, char *error)
+{
+    const struct options *options = server->options;
+    int result = log_init(&server->log, options->logfile, (enum log_level)options->loglevel);
+    return result < 0 ? failed(error, options->logfile, strerror(-result)) : SERVER_OK;
+}
+
+static void stop_log(struct server *server)
+{
+    log_release(&server->log);
+}
+
+static unsigned choose_worker_count(const struct options *options)
+{
+    if (options->threads > 0)
+        return (unsigned)options->threads;
+    unsigned half = uv_available_parallelism() / 2;
+    return half > 0 ? half : 1;
+}
+
+/* One worker needs no shards; more of them should seldom meet in one. */
+static unsigned choose_shard_count(unsigned worker_count)
+{
+    unsigned shards = 1;
+    while (worker_count > 1 && shards < SHARDS_PER_WORKER * worker_count &&
+           shards < STORE_SHARDS_MAX)
+        shards *= 2;
+    return shards;
+}
+
+static void log_explanation(void *context, const char *line)
+{
+    struct server *server = context;
+    log_write(&server->log, LOG_NOTICE, "upkeep: %s", line);
+}
+
+static enum server_result start_store(struct server *server, char *error)
+{
+    server->worker_count = choose_worker_count(server->options);
+    struct store_config config = {
+        .shard_count = choose_shard_count(server->worker_count),
+        .database_count = (unsigned)server->options->databases,
+        .explain = log_explanation,
+        .explain_context = server,
+    };
+    if (store_create(&server->store, &config) < 0)
+        return failed(error, "can't create the store", "out of memory");
+    store_set_explain(server->store, server->options->explain != 0);
+    warn_of_limit(server);
+    return SERVER_OK;
+}
+
+static void stop_store(struct server *server)
+{
+    store_destroy(server->store);
+}
+
+static enum server_result start_admin(struct server *server, char *error)
+{
+    if (admin_create(&server->admin, &server->service) < 0)
+        return failed(error, "can't create the pages", "out of memory");
+    return SERVER_OK;
+}
+
+static void stop_admin(struct server *server)
+{
+    admin_destroy(server->admin);
+}
+
+/* ---- descriptors ---- */
+
+/* As Redis does: asks for as many descriptors as maxclients needs, and serves fewer clients when
+ * they are not granted. */
+static void raise_descriptor_limit(struct server *server)
+{
+    int64_t *maxclients = &server->options->maxclients;
+    rlim_t wanted = (rlim_t)options_number(maxclients) + RESERVED_FDS;
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
+        return;
+    struct rlimit raised = {.rlim_cur = wanted,
+                            .rlim_max = limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
+        return;
+    raised.rlim_cur = raised.rlim_max = limit.rlim_max;
+    if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
+        raised.rlim_cur = limit.rlim_cur;
+    int64_t possible =
+        raised.rlim_cur > RESERVED_FDS + 1 ? (int64_t)raised.rlim_cur - RESERVED_FDS : 1;
+    log_write(&server->log, LOG_WARNING,
+              "the limit of open files (%llu) allows %lld clients, not %lld: maxclients lowered",
+              (unsigned long long)raised.rlim_cur, (long long)possible,
+              (long long)options_number(maxclients));
+    __atomic_store_n(maxclients, possible, __ATOMIC_RELAXED);
+}
+
+/* ---- workers ---- */
+
+static enum server_result start_main(struct server *server, char *error)
+{
+    struct worker_config config = {.service = &server->service,
+                                   .log = &server->log,
+                                   .admin = server->admin,
+                                   .open_connections = &server->open_connections};
+    int result = worker_init(&server->main, &config);
+    return result < 0 ? failed(error, "can't create the main loop", uv_strerror(result))
+                      : SERVER_OK;
+}
+
+/* Runs the loop once more, to its end: what the stages before have closed goes here. */
+static void stop_main(struct server *server)
+{
+    worker_release(&server->main);
+}
+
+static void release_workers(struct server *server, unsigned count)
+{
+    while (count > 0)
+        worker_release(&server->workers[--count]);
+    free(server->workers);
+    server->workers = NULL;
+}
+
+static enum server_result start_workers(struct server *server, char *error)
+{
+    struct worker_config config = {.service = &server->service,
+                                   .log = &server->log,
+                                   .open_connections = &server->open_connections};
+    server->workers = calloc(server->worker_count, sizeof(*server->workers));
+    if (!server->workers)
+        return failed(error, "can't create the workers", "out of memory");
+    for (unsigned i = 0; i < server->worker_count; i++) {
+        int result = worker_init(&server->workers[i], &config);
+        if (result < 0) {
+            release_workers(server, i);
+            return failed(error, "can't create a worker", uv_strerror(result));
+        }
+    }
+    return SERVER_OK;
+}
+
+static void stop_workers(struct server *server)
+{
+    for (unsigned i = 0; i < server->running_count; i++)
+        worker_stop(&server->workers[i]);
+    for (unsigned i = 0; i < server->running_count; i++)
+        worker_join(&server->workers[i]);
+    release_workers(server, server->worker_count);
+}
+
+/* ---- listeners ---- */
+
+static void reject(struct server *server, struct listener *listener, int fd)
+{
+    const char *text = dialect_of(listener->protocol)->too_many;
+    counter_add(&server->main.counters.rejected_maxclients, 1);
+    /* What a full socket buffer would lose is of no use to a client that is sent away. */
+    if (send(fd, text, strlen(text), MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+        log_write(&server->log, LOG_DEBUG, "a rejected client has gone");
+    close(fd);
+}
+
+static void on_accept(void *context, struct listener *listener, int fd)
+{
+    struct server *server = context;
+    uint64_t open = __atomic_load_n(&server->open_connections, __ATOMIC_RELAXED);
+    if (open >= (uint64_t)options_number(&server->options->maxclients)) {
+        reject(server, listener, fd);
+        return;
+    }
+    __atomic_add_fetch(&server->open_connections, 1, __ATOMIC_RELAXED);
+    struct handover handover = {
+        .fd = fd, .protocol = listener->protocol, .client_id = ++server->next_client_id};
+    if (listener->protocol == PROTOCOL_HTTP)
+        connection_open(&server->main, &handover);
+    else
+        worker_give(&server->workers[server->next_worker++ % server->worker_count], &handover);
+}
+
+static enum server_result start_listeners(struct server *server, char *error)
+{
+    raise_descriptor_limit(server);
+    server->listeners = (struct listeners){
+        .loop = &server->main.loop, .log = &server->log, .on_accept = on_accept, .context = server};
+    if (listeners_open(&server->listeners, server->options, error) < 0)
+        return SERVER_FAILED;
+    if (server->listeners.count > 0)
+        return SERVER_OK;
+    snprintf(error, SERVER_ERROR_BYTES,
+             "nothing to listen on: port, memcached-port and http-port are 0 or bind is empty, and "
+             "there is no unixsocket");
+    return SERVER_BAD_SETUP;
+}
+
+static void stop_listeners(struct server *server)
+{
+    listeners_close(&server->listeners);
+}
+
+/* ---- the main loop ---- */
+
+static void on_stop(uv_async_t *stop)
+{
+    struct server *server = stop->data;
+    log_write(&server->log, LOG_NOTICE, "asked to end: ending");
+    uv_stop(stop->loop);
+}
+
+static void on_signal(uv_signal_t *signal, int number)
+{
+    struct server *server = signal->data;
+    log_write(&server->log, LOG_NOTICE, "%s: ending", number == SIGINT ? "SIGINT" : "SIGTERM");
+    uv_stop(signal->loop);
+}
+
+static void on_upkeep(uv_timer_t *upkeep)
+{
+    struct server *server = upkeep->data;
+    uint64_t wait_us = store_upkeep(server->store);
+    uint64_t wait_ms = wait_us / 1000 + (wait_us % 1000 != 0);
+    uv_timer_start(upkeep, on_upkeep, wait_ms > 0 ? wait_ms : 1, 0);
+}
+
+static void on_second(uv_timer_t *second)
+{
+    struct server *server = second->data;
+    struct counters sum;
+    total_counters(server, &sum);
+    uint64_t activity = 0;
+    for (unsigned i = 0; i < PROTOCOL_COUNT; i++)
+        activity += sum.received_bytes[i] + sum.accepted[i];
+    for (unsigned i = 0; i < CLOSE_REASON_COUNT; i++)
+        activity += sum.closed[i];
+    libc_heap_tick(&server->libc_heap, activity);
+    admin_sample(server->admin);
+}
+
+static enum server_result start_handles(struct server *server, char *error)
+{
+    (void)error;
+    static const int numbers[2] = {SIGTERM, SIGINT};
+    uv_loop_t *loop = &server->main.loop;
+    int result = uv_async_init(loop, &server->stop, on_stop);
+    if (result < 0)
+        return failed(error, "can't create the main loop", uv_strerror(result));
+    server->stop.data = server;
+    for (unsigned i = 0; i < 2; i++) {
+        uv_signal_init(loop, &server->signals[i]);
+        server->signals[i].data = server;
+        uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+    }
+    uv_timer_init(loop, &server->upkeep);
+    uv_timer_init(loop, &server->second);
+    server->upkeep.data = server->second.data = server;
+    uv_timer_start(&server->upkeep, on_upkeep, 1, 0);
+    uv_timer_start(&server->second, on_second, 0, 1000);
+    return SERVER_OK;
+}
+
+static void stop_handles(struct server *server)
+{
+    uv_close((uv_handle_t *)&server->stop, NULL);
+    uv_close((uv_handle_t *)&server->signals[0], NULL);
+    uv_close((uv_handle_t *)&server->signals[1], NULL);
+    uv_close((uv_handle_t *)&server->upkeep, NULL);
+    uv_close((uv_handle_t *)&server->second, NULL);
+}
+
+/* ---- stages ---- */
+
+static const struct stage {
+    enum server_result (*start)(struct server *server, char *error);
+    void (*stop)(struct server *server);
+} stages[] = {
+    {start_log, stop_log},         {start_store, stop_store},     {start_service, stop_service},
+    {start_admin, stop_admin},     {start_main, stop_main},       {start_listeners, stop_listeners},
+    {start_handles, stop_handles}, {start_workers, stop_workers},
+};
+
+void server_destroy(struct server *server)
+{
+    while (server->stage > 0)
+        stages[--server->stage].stop(server);
+    listeners_release(&server->listeners);
+    free(server);
+}
+
+enum server_result server_create(struct server **created, struct options *options, char *error)
+{
+    struct server *server = calloc(1, sizeof(*server));
+    if (!server)
+        return failed(error, "can't create the server", "out of memory");
+    server->options = options;
+    libc_heap_init(&server->libc_heap);
+    signal(SIGPIPE, SIG_IGN); /* a client that has gone is an error of the write */
+    signal(SIGHUP, SIG_IGN);
+    for (; server->stage < sizeof(stages) / sizeof(*stages); server->stage++) {
+        enum server_result result = stages[server->stage].start(server, error);
+        if (result != SERVER_OK) {
+            server_destroy(server);
+            return result;
+        }
+    }
+    *created = server;
+    return SERVER_OK;
+}
+
+enum server_result server_run(struct server *server, char *error)
+{
+    for (; server->running_count < server->worker_count; server->running_count++) {
+        int result = worker_start(&server->workers[server->running_count]);
+        if (result < 0)
+            return failed(error, "can't start a thread", uv_strerror(result));
+    }
+    listeners_announce(&server->listeners, server->options);
+    uv_run(&server->main.loop, UV_RUN_DEFAULT);
+    return SERVER_OK;
+}

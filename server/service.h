@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/* service.h: what a command or a page may know of the running server besides the store.
+ *
+ * Built by server.c, handed to every worker; the pointers are constant for the life of the server.
+ * net/ fills in the functions, so that cmd/ and admin/ never touch a socket or a loop.
+ */
+#ifndef EBB_SERVICE_H
+#define EBB_SERVICE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "counters.h"
+
+#define EBB_VERSION           "0.1.0"
+#define EBB_REDIS_VERSION     "7.2.4"  /* the Redis whose commands we speak, for clients that ask */
+#define EBB_MEMCACHED_VERSION "1.6.27" /* the same for memcached */
+
+struct options;
+struct store;
+struct store_stats;
+struct service;
+
+/* What a command sees of its client. Owned by the connection, used by its worker only. */
+struct client {
+    uint64_t id;
+    int database;
+    int resp_version;       /* 2 or 3 */
+    bool authenticated;     /* true from the start when no password is set */
+    bool close_after_reply; /* set by a command: QUIT */
+    bool reply_off;         /* CLIENT REPLY OFF */
+    bool reply_skip_next;   /* CLIENT REPLY SKIP */
+    bool reply_skip;        /* the command being run is the skipped one */
+    bool no_touch;          /* CLIENT NO-TOUCH: reads are no use of the keys */
+    enum protocol protocol;
+    int64_t connected_ms, last_command_ms;
+    uint64_t commands;
+    uint16_t last_command;                /* COMMAND_... id, COMMAND_COUNT: none */
+    char *name;                           /* CLIENT SETNAME; malloc, NULL: none */
+    char *library_name, *library_version; /* CLIENT SETINFO; malloc, NULL */
+    struct connection *connection;        /* for the functions below */
+};
+void client_release(struct client *client); /* frees the texts */
+
+struct service {
+    struct options *options;
+    struct store *store;
+    int64_t start_ms;        /* unix time */
+    char run_id[41];         /* 40 hex digits */
+    const char *executable;  /* path, or "" */
+    const char *config_file; /* path, or "" */
+    void *server;            /* context of the functions */
+    /* Sums the counters of all workers. */
+    void (*counters)(void *server, struct counters *sum);
+    /* The same since the start, whatever CONFIG RESETSTAT has zeroed: Prometheus wants counters
+     * that never go down. */
+    void (*counters_total)(void *server, struct counters *sum);
+    /* store_stats(), its counts less those of the last counters_reset(). */
+    void (*store_stats)(void *server, struct store_stats *stats);
+    /* Zeroes what CONFIG RESETSTAT zeroes, by remembering a base of both. */
+    void (*counters_reset)(void *server);
+    unsigned worker_count;
+    /* "ip:port" or path of the client's two ends; returns the length. */
+    size_t (*client_address)(const struct client *client, bool local, char *text, size_t size);
+    /* Asks the server to end in order; returns at once. */
+    void (*shutdown)(void *server);
+    /* A setting has been changed by CONFIG SET (index in options.def): make it felt. */
+    void (*option_changed)(void *server, size_t index);
+    void (*options_lock)(void *server); /* around reading or changing text options */
+    void (*options_unlock)(void *server);
+};
+
+#endif

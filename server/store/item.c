@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: MIT */
+/* item.c: items with optional fields; see item.h for the layout. */
+#include "item.h"
+
+uint32_t item_write_header(void *data, const struct item_meta *meta)
+{
+    unsigned char *item = data;
+    unsigned char *at = item + ITEM_HEADER_BYTES;
+    unsigned flags = 0;
+    uint16_t short_value = (uint16_t)meta->value_len;
+    if (meta->key_len > ITEM_SHORT_KEY_MAX || meta->value_len > ITEM_SHORT_VALUE_MAX) {
+        flags |= ITEM_LONG;
+        memcpy(at, &meta->key_len, 4);
+        memcpy(at + 4, &meta->value_len, 4);
+        at += 8;
+        short_value = 0;
+    }
+    item[1] = flags & ITEM_LONG ? 0 : (unsigned char)meta->key_len;
+    memcpy(item + 2, &short_value, 2);
+    if (meta->database != 0) {
+        flags |= ITEM_DATABASE;
+        *at++ = (unsigned char)meta->database;
+    }
+    if (meta->expire_ms != 0) {
+        flags |= ITEM_EXPIRE;
+        memcpy(at, &meta->expire_ms, 6); /* little-endian: the low 48 bits */
+        at += 6;
+    }
+    if (meta->flags != 0) {
+        flags |= ITEM_FLAGS;
+        memcpy(at, &meta->flags, 4);
+        at += 4;
+    }
+    if (meta->cas != 0) {
+        flags |= ITEM_CAS;
+        memcpy(at, &meta->cas, 8);
+        at += 8;
+    }
+    item[0] = (unsigned char)flags;
+    return (uint32_t)(at - item);
+}
+
+void item_read_long(const unsigned char *item, struct item_view *view)
+{
+    const unsigned char *at = item + ITEM_HEADER_BYTES;
+    uint16_t short_value;
+    memcpy(&short_value, item + 2, 2);
+    struct item_meta meta = {.key_len = item[1], .value_len = short_value};
+    if (item[0] & ITEM_LONG) {
+        memcpy(&meta.key_len, at, 4);
+        memcpy(&meta.value_len, at + 4, 4);
+        at += 8;
+    }
+    if (item[0] & ITEM_DATABASE)
+        meta.database = *at++;
+    if (item[0] & ITEM_EXPIRE) {
+        memcpy(&meta.expire_ms, at, 6);
+        at += 6;
+    }
+    if (item[0] & ITEM_FLAGS) {
+        memcpy(&meta.flags, at, 4);
+        at += 4;
+    }
+    if (item[0] & ITEM_CAS) {
+        memcpy(&meta.cas, at, 8);
+        at += 8;
+    }
+    view->meta = meta;
+    view->header_bytes = (uint32_t)(at - item);
+    view->key = (char *)(uintptr_t)at;
+    view->value = view->key + meta.key_len;
+}

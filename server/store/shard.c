@@ -1,0 +1,296 @@
+/* SPDX-License-Identifier: MIT */
+/* shard.c: finding, putting and deleting items in one shard. */
+#include "shard.h"
+
+#include <stdlib.h>
+
+/* ---- the allocator's callbacks: an item or a segment has moved ---- */
+
+static uint64_t item_hash(void *context, ebb_ref ref)
+{
+    const struct shard *shard = context;
+    struct item_view view;
+    item_read(ebb_at(shard->base, ref), &view);
+    return key_hash(shard->store, view.meta.database, view.key, view.meta.key_len);
+}
+
+static void item_moved(void *context, ebb_ref from, ebb_ref to, void *data)
+{
+    struct shard *shard = context;
+    (void)data;
+    index_replace(&shard->index, item_hash(shard, to), from, to);
+}
+
+static void item_about_to_move(void *context, ebb_ref ref, void *data)
+{
+    struct shard *shard = context;
+    (void)data;
+    index_prefetch(&shard->index, item_hash(shard, ref));
+}
+
+static void segment_moved(void *context, ebb_ref from, ebb_ref to, void *data)
+{
+    struct shard *shard = context;
+    (void)data;
+    index_moved(&shard->index, from, to);
+}
+
+/* ---- life ---- */
+
+int shard_init(struct shard *shard, const struct store *store, struct ebb_pool *pool,
+               unsigned database_count, uint64_t seed)
+{
+    *shard = (struct shard){
+        .base = ebb_pool_base(pool), .store = store, .random = seed | 1, .cas_last = 0};
+    pthread_mutex_init(&shard->lock, NULL);
+    struct ebb_owner items = {shard, item_moved, item_about_to_move},
+                     segments = {shard, segment_moved, NULL};
+    shard->keys = calloc(2 * (size_t)database_count, sizeof *shard->keys);
+    if (shard->keys == NULL || ebb_heap_create(&shard->items, pool, &items) != 0 ||
+        ebb_heap_create(&shard->segments, pool, &segments) != 0 ||
+        index_init(&shard->index, shard->segments, shard->base, item_hash, shard) != 0) {
+        shard_release(shard);
+        return STORE_ENOMEM;
+    }
+    shard->expires = shard->keys + database_count;
+    return STORE_OK;
+}
+
+void shard_release(struct shard *shard)
+{
+    index_release(&shard->index);
+    ebb_heap_destroy(shard->segments);
+    ebb_heap_destroy(shard->items);
+    free(shard->keys);
+    pthread_mutex_destroy(&shard->lock);
+}
+
+uint64_t shard_random(struct shard *shard) /* xorshift64*, Vigna 2016 */
+{
+    uint64_t x = shard->random;
+    x ^= x >> 12;
+    x ^= x << 25;
+    x ^= x >> 27;
+    shard->random = x;
+    return x * UINT64_C(0x2545F4914F6CDD1D);
+}
+
+/* ---- finding ---- */
+
+struct wanted {
+    const struct store_key *key;
+    void *base;
+};
+
+static bool is_wanted(const void *context, ebb_ref ref)
+{
+    const struct wanted *wanted = context;
+    const struct store_key *key = wanted->key;
+    struct item_view view;
+    item_read(ebb_at(wanted->base, ref), &view);
+    return view.meta.key_len == key->len && view.meta.database == key->database &&
+           memcmp(view.key, key->data, key->len) == 0;
+}
+
+bool shard_find_any(struct shard *shard, const struct store_key *key, struct found *found)
+{
+    struct wanted wanted = {key, shard->base};
+    if (!index_find(&shard->index, key->hash, is_wanted, &wanted, &found->at))
+        return false;
+    found->ref = slot_ref(*found->at.slot);
+    item_read(ebb_at(shard->base, found->ref), &found->item);
+    return true;
+}
+
+bool shard_find(struct shard *shard, const struct store_key *key, int64_t now_ms,
+                struct found *found)
+{
+    if (!shard_find_any(shard, key, found))
+        return false;
+    if (!item_is_dead(&found->item.meta, now_ms))
+        return true;
+    stat_add(&shard->stats.expired_lazy, 1);
+    stat_add(&shard->stats.expired_bytes, item_bytes(&found->item.meta));
+    shard_delete(shard, found);
+    return false;
+}
+
+/* ---- counting ---- */
+
+static void count(struct shard *shard, const struct item_meta *meta, int sign)
+{
+    size_t one = (size_t)sign;
+    stat_add(&shard->stats.key_bytes, one * meta->key_len);
+    stat_add(&shard->stats.value_bytes, one * meta->value_len);
+    stat_add(&shard->stats.header_bytes, one * item_header_bytes(meta));
+    if (item_bytes(meta) > EBB_LARGE_BYTES)
+        stat_add(&shard->stats.large_item_bytes, one * item_bytes(meta));
+    stat_add(&shard->keys[meta->database], one);
+    if (meta->expire_ms != 0)
+        stat_add(&shard->expires[meta->database], one);
+}
+
+/* ---- deleting ---- */
+
+void shard_delete(struct shard *shard, const struct found *found)
+{
+    count(shard, &found->item.meta, -1);
+    index_remove(&shard->index, &found->at);
+    ebb_free(shard->items, found->ref);
+}
+
+struct flush {
+    struct shard *shard;
+    unsigned database;
+};
+
+static void flush_one(void *context, ebb_ref ref, void *data)
+{
+    struct flush *flush = context;
+    struct found found = {.ref = ref};
+    item_read(data, &found.item);
+    if (found.item.meta.database != flush->database)
+        return;
+    struct store_key key = {found.item.key, found.item.meta.key_len, flush->database,
+                            item_hash(flush->shard, ref)};
+    if (shard_find_any(flush->shard, &key, &found))
+        shard_delete(flush->shard, &found);
+}
+
+void shard_flush(struct shard *shard, unsigned database)
+{
+    if (database != STORE_ALL_DATABASES && shard->keys[database] == 0)
+        return;
+    bool has_others =
+        database != STORE_ALL_DATABASES && shard->keys[database] != shard->index.items;
+    if (has_others) {
+        struct flush flush = {shard, database};
+        ebb_heap_each(shard->items, flush_one, &flush);
+        return;
+    }
+    ebb_heap_reset(shard->items);
+    ebb_heap_reset(shard->segments);
+    /* The segment it needs is one of those just freed: this can't fail for want of memory. */
+    if (index_reset(&shard->index) != 0)
+        abort();
+    stat_add(&shard->stats.key_bytes, -shard->stats.key_bytes);
+    stat_add(&shard->stats.value_bytes, -shard->stats.value_bytes);
+    stat_add(&shard->stats.header_bytes, -shard->stats.header_bytes);
+    stat_add(&shard->stats.large_item_bytes, -shard->stats.large_item_bytes);
+    for (size_t *number = shard->keys; number < shard->expires + (shard->expires - shard->keys);
+         number++)
+        stat_add(number, -*number);
+}
+
+/* ---- putting ---- */
+
+static bool lies_in(const struct shard *shard, const struct found *found, const char *data,
+                    size_t len)
+{
+    const char *item = ebb_at(shard->base, found->ref);
+    return len > 0 && data < item + item_bytes(&found->item.meta) && data + len > item;
+}
+
+/* A new item may be written over the old one when it takes the same slot, nobody is reading the old
+ * one, and the new value is not made of it. */
+static bool can_overwrite(struct shard *shard, const struct found *found, size_t bytes,
+                          const struct pieces *value)
+{
+    return ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes) &&
+           !ebb_is_pinned(shard->items, found->ref) &&
+           !lies_in(shard, found, value->head, value->head_len) &&
+           !lies_in(shard, found, value->tail, value->tail_len);
+}
+
+static void write_item(void *data, const struct item_meta *meta, const char *key,
+                       const struct pieces *value)
+{
+    char *at = (char *)data + item_write_header(data, meta);
+    memmove(at, key, meta->key_len);
+    at += meta->key_len;
+    if (value->head_len > 0)
+        memcpy(at, value->head, value->head_len);
+    if (value->tail_len > 0)
+        memcpy(at + value->head_len, value->tail, value->tail_len);
+}
+
+static void note_due(struct shard *shard, ebb_ref ref, const struct item_meta *meta)
+{
+    if (meta->expire_ms != 0)
+        ebb_due_note(shard->items, ref, (uint64_t)meta->expire_ms);
+}
+
+/* Puts `ref` where the old item was, or anew. On failure frees it. */
+static int adopt(struct shard *shard, const struct store_key *key, const struct found *found,
+                 ebb_ref ref)
+{
+    if (found != NULL) {
+        *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+        count(shard, &found->item.meta, -1);
+        ebb_free(shard->items, found->ref);
+        return STORE_OK;
+    }
+    if (index_insert(&shard->index, key->hash, ref) == 0)
+        return STORE_OK;
+    ebb_free(shard->items, ref);
+    return STORE_ENOMEM;
+}
+
+int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,
+              struct item_meta meta, const struct pieces *value)
+{
+    size_t len = value->head_len + value->tail_len;
+    if (key->len > STORE_KEY_MAX_BYTES || len > STORE_VALUE_MAX_BYTES)
+        return STORE_ETOOBIG;
+    meta.key_len = (uint32_t)key->len;
+    meta.value_len = (uint32_t)len;
+    meta.database = key->database;
+    size_t bytes = item_bytes(&meta);
+    if (found != NULL && can_overwrite(shard, found, bytes, value)) {
+        count(shard, &found->item.meta, -1);
+        write_item(ebb_at(shard->base, found->ref), &meta, key->data, value);
+        count(shard, &meta, +1);
+        note_due(shard, found->ref, &meta);
+        return STORE_OK;
+    }
+    ebb_ref ref = ebb_alloc(shard->items, bytes);
+    if (ref == 0) {
+        stat_add(&shard->stats.rejected_memory, 1);
+        return STORE_ENOMEM;
+    }
+    write_item(ebb_at(shard->base, ref), &meta, key->data, value);
+    int error = adopt(shard, key, found, ref);
+    if (error != STORE_OK) {
+        stat_add(&shard->stats.rejected_memory, 1);
+        return error;
+    }
+    count(shard, &meta, +1);
+    note_due(shard, ref, &meta);
+    return STORE_OK;
+}
+
+int shard_relabel(struct shard *shard, struct found *found, struct item_meta meta)
+{
+    struct item_view *old = &found->item;
+    size_t bytes = item_bytes(&meta), payload = (size_t)meta.key_len + meta.value_len;
+    char *item = ebb_at(shard->base, found->ref);
+    if (ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes) &&
+        !ebb_is_pinned(shard->items, found->ref)) {
+        memmove(item + item_header_bytes(&meta), old->key, payload);
+    } else {
+        ebb_ref ref = ebb_alloc(shard->items, bytes);
+        if (ref == 0)
+            return STORE_ENOMEM;
+        item = ebb_at(shard->base, ref);
+        memcpy(item + item_header_bytes(&meta), old->key, payload);
+        *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+        ebb_free(shard->items, found->ref);
+        found->ref = ref;
+    }
+    item_write_header(item, &meta);
+    count(shard, &old->meta, -1);
+    count(shard, &meta, +1);
+    note_due(shard, found->ref, &meta);
+    item_read(item, old);
+    return STORE_OK;
+}

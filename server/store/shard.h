@@ -1,0 +1,100 @@
+/* SPDX-License-Identifier: MIT */
+/* shard.h: one part of the keyspace: lock, index, items. For the files of store/ only.
+ *
+ * All functions want the shard's lock held. A `struct found` and every pointer into an item is good
+ * until the next call that changes the shard. Nothing here moves an item but the upkeep's
+ * compaction and, in `make hard`, store_leave().
+ */
+#ifndef EBB_STORE_SHARD_H
+#define EBB_STORE_SHARD_H
+
+#include <pthread.h>
+
+#include "index.h"
+#include "item.h"
+#include "store.h"
+
+#define CACHE_LINE_BYTES 64
+
+/* Counters that others read without the lock. */
+static inline void stat_add(size_t *counter, size_t n)
+{
+    __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
+}
+
+static inline size_t stat_read(const size_t *counter)
+{
+    return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+struct shard_stats {
+    size_t key_bytes, value_bytes, header_bytes;
+    size_t lookups, hits, sets, deletes;
+    size_t expired_lazy, expired_active, expired_bytes;
+    size_t rejected_memory;
+    size_t large_item_bytes; /* of items above EBB_LARGE_BYTES */
+};
+
+/* Upkeep's slices of a shard. Written with the lock held, but is_wanted; read without. */
+struct slices {
+    bool is_wanted;           /* upkeep found the shard busy: whoever has it runs the slice */
+    bool has_more;            /* the last one left something to do */
+    int64_t overdue_ms;       /* how late the most overdue visit was */
+    size_t reclaimable_bytes; /* by compaction, after the last one */
+    uint64_t by_duration[STORE_STEP_BUCKETS];
+    uint64_t count, ns, max_ns;
+};
+
+struct shard {
+    _Alignas(CACHE_LINE_BYTES) pthread_mutex_t lock;
+    struct index index;
+    struct ebb_heap *items, *segments;
+    void *base; /* of the pool */
+    const struct store *store;
+    uint64_t cas_last; /* given out; never again */
+    uint64_t random;   /* state of a small generator, for random keys */
+    struct shard_stats stats;
+    struct slices slices;
+    size_t *keys, *expires; /* by database */
+};
+
+int shard_init(struct shard *shard, const struct store *store, struct ebb_pool *pool,
+               unsigned database_count, uint64_t seed);
+void shard_release(struct shard *shard);
+uint64_t shard_random(struct shard *shard);
+
+/* An item and where the index has it. */
+struct found {
+    struct index_at at;
+    ebb_ref ref;
+    struct item_view item;
+};
+
+/* The key's item, dead or alive. */
+bool shard_find_any(struct shard *shard, const struct store_key *key, struct found *found);
+/* The key's item; one whose time has come is deleted and not found. */
+bool shard_find(struct shard *shard, const struct store_key *key, int64_t now_ms,
+                struct found *found);
+void shard_delete(struct shard *shard, const struct found *found);
+
+/* Value bytes in two pieces, either empty; they may lie in the item that is replaced. */
+struct pieces {
+    const char *head, *tail;
+    size_t head_len, tail_len;
+};
+/* Gives the key a value. `found` is its present item, or NULL. meta's lengths are filled in here.
+ */
+int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,
+              struct item_meta meta, const struct pieces *value);
+/* Gives the item another meta with the same key and value; *found is updated. */
+int shard_relabel(struct shard *shard, struct found *found, struct item_meta meta);
+void shard_flush(struct shard *shard, unsigned database);
+
+static inline bool item_is_dead(const struct item_meta *meta, int64_t now_ms)
+{
+    return meta->expire_ms != 0 && meta->expire_ms <= now_ms;
+}
+
+uint64_t key_hash(const struct store *store, unsigned database, const char *key, size_t len);
+
+#endif

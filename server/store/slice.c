@@ -1,0 +1,137 @@
+/* SPDX-License-Identifier: MIT */
+/* slice.c: one bounded piece of a shard's background work: expire, compact. The shard is locked.
+ *
+ * The upkeep thread runs it; or, when it finds the shard busy, the worker that has it locked does,
+ * on letting go: so upkeep neither waits for a busy shard nor makes its worker wait.
+ */
+#include <stdio.h>
+#include <time.h>
+
+#include "store_internal.h"
+
+#define SLICE_NS      100000u /* of work under a lock */
+#define EXPIRE_GAP_MS 250     /* a span is visited no more often than this */
+#define EXPLAIN_NS    1000000000u
+
+uint64_t upkeep_now_ns(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
+}
+
+static void record(struct slices *slices, uint64_t ns)
+{
+    unsigned bucket = 0;
+    while (bucket + 1 < STORE_STEP_BUCKETS && ns > (UINT64_C(4000) << bucket))
+        bucket++;
+    stat_add(&slices->by_duration[bucket], 1);
+    stat_add(&slices->count, 1);
+    stat_add(&slices->ns, ns);
+    if (ns > slices->max_ns)
+        __atomic_store_n(&slices->max_ns, ns, __ATOMIC_RELAXED);
+}
+
+/* ---- expiry ---- */
+
+struct reaper {
+    struct shard *shard;
+    int64_t now_ms;
+};
+
+static uint64_t reap(void *context, ebb_ref ref, void *data)
+{
+    struct reaper *reaper = context;
+    struct shard *shard = reaper->shard;
+    struct found found = {.ref = ref};
+    item_read(data, &found.item);
+    const struct item_meta *meta = &found.item.meta;
+    if (!item_is_dead(meta, reaper->now_ms))
+        return (uint64_t)meta->expire_ms;
+    struct store_key key = store_key(shard->store, meta->database, found.item.key, meta->key_len);
+    stat_add(&shard->stats.expired_active, 1);
+    stat_add(&shard->stats.expired_bytes, item_bytes(meta));
+    if (shard_find_any(shard, &key, &found))
+        shard_delete(shard, &found);
+    return 0;
+}
+
+/* Visits spans with due items until the deadline. true: there are more. */
+static bool expire(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
+{
+    struct reaper reaper = {shard, now_ms};
+    while (ebb_due_next(shard->items) <= (uint64_t)now_ms) {
+        ebb_due_visit(shard->items, (uint64_t)now_ms, (uint64_t)(now_ms + EXPIRE_GAP_MS), reap,
+                      &reaper);
+        if (upkeep_now_ns() >= deadline_ns)
+            return ebb_due_next(shard->items) <= (uint64_t)now_ms;
+    }
+    return false;
+}
+
+/* ---- saying why ---- */
+
+static void explain(struct store *store, const struct shard *shard, enum ebb_reason reason)
+{
+    if (!__atomic_load_n(&store->explain_on, __ATOMIC_RELAXED) || reason < EBB_REASON_WASTE)
+        return;
+    uint64_t now = upkeep_now_ns(), last = __atomic_load_n(&store->explained_ns, __ATOMIC_RELAXED);
+    if (now < last + EXPLAIN_NS ||
+        !__atomic_compare_exchange_n(&store->explained_ns, &last, now, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED))
+        return;
+    struct ebb_heap_stats stats;
+    char line[256];
+    ebb_heap_stats(shard->items, &stats);
+    snprintf(
+        line, sizeof line,
+        "compact: %s: shard %u could free %zu KiB of %zu KiB resident in %zu spans; moved %llu "
+        "KiB and freed %llu KiB since start",
+        ebb_reason_text(reason), (unsigned)(shard - store->shards), stats.reclaimable_bytes >> 10,
+        stats.resident_bytes >> 10, stats.span_count, (unsigned long long)stats.moved_bytes >> 10,
+        (unsigned long long)stats.freed_bytes >> 10);
+    store->explain(store->explain_context, line);
+}
+
+/* ---- the slice ---- */
+
+/* Compacts both heaps of a shard until the deadline. true: there is more to win. */
+bool slice_compact(struct shard *shard, enum ebb_urge urge, uint64_t deadline_ns,
+                   enum ebb_reason *reason)
+{
+    struct ebb_heap *heaps[] = {shard->items, shard->segments};
+    bool more = false;
+    for (unsigned h = 0; h < 2; h++) {
+        uint64_t now = upkeep_now_ns();
+        enum ebb_reason why;
+        if (now >= deadline_ns)
+            return true;
+        more = (ebb_compact(heaps[h], urge, deadline_ns - now, &why) == EBB_COMPACT_MORE) || more;
+        *reason = why > *reason ? why : *reason;
+    }
+    return more;
+}
+
+static int64_t overdue_ms(const struct shard *shard, int64_t now_ms)
+{
+    uint64_t due = ebb_due_next(shard->items);
+    return due < (uint64_t)now_ms ? now_ms - (int64_t)due : 0;
+}
+
+void shard_slice(struct store *store, struct shard *shard)
+{
+    uint64_t begin = upkeep_now_ns(), deadline = begin + SLICE_NS;
+    int64_t now_ms = (int64_t)store->now_ms();
+    enum ebb_reason reason = EBB_REASON_NONE;
+    struct slices *slices = &shard->slices;
+    __atomic_store_n(&slices->is_wanted, false, __ATOMIC_RELAXED);
+    __atomic_store_n(&slices->overdue_ms, overdue_ms(shard, now_ms), __ATOMIC_RELAXED);
+    bool more = expire(shard, now_ms, deadline);
+    more = slice_compact(shard, EBB_URGE_CALM, deadline, &reason) || more;
+    explain(store, shard, reason);
+    struct ebb_heap_stats stats;
+    ebb_heap_stats(shard->items, &stats);
+    __atomic_store_n(&slices->reclaimable_bytes, stats.reclaimable_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&slices->has_more, more, __ATOMIC_RELAXED);
+    record(slices, upkeep_now_ns() - begin);
+}

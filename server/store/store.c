@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/* store.c: sessions, and the commands' view of one key. Sentences over shard.c. */
+#include "store.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <time.h>
+
+#define XXH_INLINE_ALL
+#include <xxhash.h>
+
+#include "store_internal.h"
+
+/* ---- hashing ---- */
+
+uint64_t key_hash(const struct store *store, unsigned database, const char *key, size_t len)
+{
+    uint64_t hash = XXH3_64bits_withSecret(key, len, store->secret, XXH3_SECRET_DEFAULT_SIZE);
+    return hash + database * UINT64_C(0x9E3779B97F4A7C15);
+}
+
+struct store_key store_key(const struct store *store, unsigned database, const char *data,
+                           size_t len)
+{
+    return (struct store_key){data, len, database, key_hash(store, database, data, len)};
+}
+
+/* ---- life ---- */
+
+static uint64_t system_now_ms(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_REALTIME, &now);
+    return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static bool make_secret(struct store *store, uint64_t *seed)
+{
+    unsigned char random[64];
+    size_t have = 0;
+    while (have < sizeof random) {
+        ssize_t n = getrandom(random + have, sizeof random - have, 0);
+        if (n < 0 && errno != EINTR)
+            return false;
+        have += n > 0 ? (size_t)n : 0;
+    }
+    store->secret = malloc(XXH3_SECRET_DEFAULT_SIZE);
+    if (store->secret == NULL)
+        return false;
+    memcpy(seed, random, sizeof *seed);
+    return XXH3_generateSecret(store->secret, XXH3_SECRET_DEFAULT_SIZE, random, sizeof random) ==
+           XXH_OK;
+}
+
+int store_create(struct store **out, const struct store_config *config)
+{
+    struct store *store = calloc(1, sizeof *store);
+    uint64_t seed = 0;
+    if (store == NULL)
+        return STORE_ENOMEM;
+    *store = (struct store){
+        .database_count = config->database_count,
+        .explain = config->explain,
+        .explain_context = config->explain_context,
+        .explain_on = config->explain != NULL,
+        .now_ms = config->now_ms != NULL ? config->now_ms : system_now_ms,
+    };
+    struct ebb_pool_config pool = {.reserve_bytes = config->reserve_bytes};
+    store->shards = aligned_alloc(CACHE_LINE_BYTES, config->shard_count * sizeof *store->shards);
+    if (store->shards == NULL || !make_secret(store, &seed) ||
+        ebb_pool_create(&store->pool, &pool) != 0) {
+        store_destroy(store);
+        return STORE_ENOMEM;
+    }
+    for (unsigned s = 0; s < config->shard_count; s++) {
+        if (shard_init(&store->shards[s], store, store->pool, store->database_count,
+                       seed + s * UINT64_C(0x9E3779B97F4A7C15)) != STORE_OK) {
+            store_destroy(store);
+            return STORE_ENOMEM;
+        }
+        store->shard_count++;
+    }
+    *out = store;
+    return STORE_OK;
+}
+
+void store_destroy(struct store *store)
+{
+    if (store == NULL)
+        return;
+    for (unsigned s = 0; s < store->shard_count; s++)
+        shard_release(&store->shards[s]);
+    ebb_pool_destroy(store->pool);
+    free(store->shards);
+    free(store->secret);
+    free(store);
+}
+
+/* ---- sessions ---- */
+
+void store_session_init(struct store_session *session, struct store *store)
+{
+    *session = (struct store_session){.store = store, .now_ms = (int64_t)store->now_ms()};
+}
+
+static void lock_set(struct store_session *session, uint64_t set)
+{
+    for (uint64_t left = set; left != 0; left &= left - 1) /* ascending: no deadlock */
+        pthread_mutex_lock(&session->store->shards[__builtin_ctzll(left)].lock);
+    session->locked = set;
+}
+
+static void enter_set(struct store_session *session, uint64_t set)
+{
+    if ((session->locked & set) == set)
+        return;
+    store_leave(session);
+    lock_set(session, set);
+}
+
+void store_enter(struct store_session *session, const struct store_key *key)
+{
+    enter_set(session, UINT64_C(1) << shard_index(session->store, key->hash));
+}
+
+void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count)
+{
+    struct shard *shards = session->store->shards;
+    uint64_t set = 0;
+    for (size_t i = 0; i < count; i++)
+        set |= UINT64_C(1) << shard_index(session->store, keys[i].hash);
+    enter_set(session, set);
+    for (size_t i = 0; i < count; i++)
+        index_prefetch(&shards[shard_index(session->store, keys[i].hash)].index, keys[i].hash);
+    for (size_t i = 0; i < count; i++)
+        index_prefetch_items(&shards[shard_index(session->store, keys[i].hash)].index,
+                             keys[i].hash);
+}
+
+void store_enter_all(struct store_session *session)
+{
+    unsigned count = session->store->shard_count;
+    enter_set(session, count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1);
+}
+
+#ifdef EBB_HARD
+#define SHUFFLE_OBJECTS_MAX 256u
+
+/* Letting go is where items may move: so they do, all of them while they are few, else at times. */
+static void shuffle(struct shard *shard)
+{
+    if (shard->index.items > SHUFFLE_OBJECTS_MAX &&
+        shard_random(shard) % shard->index.items > SHUFFLE_OBJECTS_MAX / 16)
+        return;
+    ebb_heap_shuffle(shard->items);
+    ebb_heap_shuffle(shard->segments);
+}
+#else
+static void shuffle(struct shard *shard)
+{
+    (void)shard;
+}
+#endif
+
+void store_leave(struct store_session *session)
+{
+    for (uint64_t left = session->locked; left != 0; left &= left - 1) {
+        struct shard *shard = &session->store->shards[__builtin_ctzll(left)];
+        if (__atomic_load_n(&shard->slices.is_wanted, __ATOMIC_RELAXED))
+            shard_slice(session->store, shard);
+        shuffle(shard);
+        pthread_mutex_unlock(&shard->lock);
+    }
+    session->locked = 0;
+}
+
+/* ---- one key ---- */
+
+static void show(const struct found *found, struct store_value *value)
+{
+    *value = (struct store_value){found->item.value, found->item.meta.value_len,
+                                  found->item.meta.expire_ms, found->item.meta.flags};
+}
+
+bool store_get(struct store_session *session, const struct store_key *key,
+               struct store_value *value)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    stat_add(&shard->stats.lookups, 1);
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    stat_add(&shard->stats.hits, 1);
+    show(&found, value);
+    return true;
+}
+
+bool store_peek(struct store_session *session, const struct store_key *key,
+                struct store_value *value)
+{
+    struct found found;
+    if (!shard_find(session_shard(session, key), key, session->now_ms, &found))
+        return false;
+    show(&found, value);
+    return true;
+}
+
+/* A time later than an item can hold is as good as the last one it can. */
+static int64_t storable_expire(int64_t expire_ms)
+{
+    return expire_ms < ITEM_EXPIRE_MAX_MS ? expire_ms : ITEM_EXPIRE_MAX_MS;
+}
+
+int store_set(struct store_session *session, const struct store_key *key,
+              const struct store_value *value)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    bool exists = shard_find(shard, key, session->now_ms, &found);
+    struct item_meta meta = {.expire_ms = storable_expire(value->expire_ms), .flags = value->flags};
+    if (value->expire_ms == STORE_KEEP_TTL)
+        meta.expire_ms = exists ? found.item.meta.expire_ms : 0;
+    if (item_is_dead(&meta, session->now_ms)) {
+        if (exists)
+            shard_delete(shard, &found);
+        return STORE_OK;
+    }
+    struct pieces pieces = {.head = value->data, .head_len = value->len};
+    int error = shard_put(shard, key, exists ? &found : NULL, meta, &pieces);
+    if (error == STORE_OK)
+        stat_add(&shard->stats.sets, 1);
+    return error;
+}
+
+int store_join(struct store_session *session, const struct store_key *key, const char *head,
+               size_t head_len, const char *tail, size_t tail_len)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    bool exists = shard_find(shard, key, session->now_ms, &found);
+    struct item_meta meta = {0};
+    if (exists) {
+        meta.expire_ms = found.item.meta.expire_ms;
+        meta.flags = found.item.meta.flags;
+    }
+    struct pieces pieces = {head, tail, head_len, tail_len};
+    int error = shard_put(shard, key, exists ? &found : NULL, meta, &pieces);
+    if (error == STORE_OK)
+        stat_add(&shard->stats.sets, 1);
+    return error;
+}
+
+bool store_delete(struct store_session *session, const struct store_key *key)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    shard_delete(shard, &found);
+    stat_add(&shard->stats.deletes, 1);
+    return true;
+}
+
+bool store_set_expire(struct store_session *session, const struct store_key *key, int64_t expire_ms)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    meta.expire_ms = storable_expire(expire_ms);
+    if (item_is_dead(&meta, session->now_ms)) {
+        shard_delete(shard, &found);
+        stat_add(&shard->stats.deletes, 1);
+        return true;
+    }
+    /* Without memory for the six bytes more the key keeps the time it had. */
+    return shard_relabel(shard, &found, meta) == STORE_OK;
+}
+
+uint64_t store_cas_unique(struct store_session *session, const struct store_key *key)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return 0;
+    if (found.item.meta.cas != 0)
+        return found.item.meta.cas;
+    struct item_meta meta = found.item.meta;
+    meta.cas = ++shard->cas_last;
+    return shard_relabel(shard, &found, meta) == STORE_OK ? meta.cas : 0;
+}
+
+bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique)
+{
+    struct found found;
+    return unique != 0 && shard_find(session_shard(session, key), key, session->now_ms, &found) &&
+           found.item.meta.cas == unique;
+}
+
+size_t store_usage(struct store_session *session, const struct store_key *key)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return 0;
+    size_t index_bytes = shard->index.slots * sizeof(uint64_t) / shard->index.items;
+    return ebb_slot_bytes(shard->items, found.ref) + index_bytes;
+}

@@ -1,0 +1,158 @@
+/* SPDX-License-Identifier: MIT */
+/* store.h: the keyspace. Keys and values in shards; the only user of alloc/.
+ *
+ *   store -> shard -> index (hash -> ref) -> item (header, key, value: one movable block)
+ *
+ * Locks. A worker has one store_session. store_enter() makes sure the shard of a key is locked and
+ * keeps it so, so that a batch of commands pays once; store_leave() lets go of everything. All
+ * calls below that take a session and a key want that key's shard entered.
+ *
+ * Lifetimes. Bytes in a struct store_value lie in the item itself: they are good until the next
+ * call that changes the store through the same session, or store_enter()/store_leave().
+ *
+ * Times are unix milliseconds. The session's `now_ms` is set by the caller for a batch; an item
+ * whose time has come is as good as gone for every call here.
+ */
+#ifndef EBB_STORE_H
+#define EBB_STORE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct store;
+struct shard;
+
+#define STORE_SHARDS_MAX      64u
+#define STORE_DATABASES_MAX   256u
+#define STORE_KEY_MAX_BYTES   (512u * 1024 * 1024)
+#define STORE_VALUE_MAX_BYTES (512u * 1024 * 1024)
+
+enum store_error {
+    STORE_OK = 0,
+    STORE_ENOMEM = -1,  /* no memory: nothing changed */
+    STORE_ETOOBIG = -2, /* key or value over its maximum: nothing changed */
+    STORE_ENOKEY = -3,  /* the key is not there */
+};
+
+struct store_config {
+    unsigned shard_count;    /* power of two, 1 .. STORE_SHARDS_MAX */
+    unsigned database_count; /* 1 .. STORE_DATABASES_MAX */
+    size_t reserve_bytes;    /* address range for values; 0: the allocator's default */
+    /* Told why upkeep acts, a line at a time, at most once a second; NULL: nobody. */
+    void (*explain)(void *context, const char *line);
+    void *explain_context;
+    uint64_t (*now_ms)(void); /* unix time for upkeep; NULL: the system's */
+};
+
+int store_create(struct store **store, const struct store_config *config);
+void store_destroy(struct store *store);
+
+struct store_session {
+    struct store *store;
+    int64_t now_ms;
+    uint64_t locked; /* shards, one bit each */
+};
+void store_session_init(struct store_session *session, struct store *store);
+
+struct store_key {
+    const char *data;
+    size_t len;
+    unsigned database;
+    uint64_t hash;
+};
+/* Names a key: hashes it. `data` must stay until the key is no longer used. */
+struct store_key store_key(const struct store *store, unsigned database, const char *data,
+                           size_t len);
+
+void store_enter(struct store_session *session, const struct store_key *key);
+/* For several keys: all their shards at once, so that a command over them is atomic. Also asks the
+ * processor for the memory that lookups of them will touch, buckets first and then items, so it
+ * pays for a batch of commands as well. */
+void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count);
+void store_enter_all(struct store_session *session);
+void store_leave(struct store_session *session);
+
+struct store_value {
+    const char *data;
+    size_t len;
+    int64_t expire_ms; /* 0: never */
+    uint32_t flags;    /* memcached's */
+};
+
+/* ---- one key; its shard is entered ---- */
+
+/* A read that counts as a lookup (hit or miss) and as a use of the key. */
+bool store_get(struct store_session *session, const struct store_key *key,
+               struct store_value *value);
+/* The same without counting and without use: for conditions and for commands that write. */
+bool store_peek(struct store_session *session, const struct store_key *key,
+                struct store_value *value);
+
+#define STORE_KEEP_TTL (-1) /* expire_ms: the key's own, if it has one */
+/* Sets key to the value (data is copied; it may lie in the same item). value->expire_ms in the past
+ * deletes the key. STORE_OK, ENOMEM or ETOOBIG. */
+int store_set(struct store_session *session, const struct store_key *key,
+              const struct store_value *value);
+/* Sets the value's bytes to head + tail, keeping time and flags of an existing item; one of the two
+ * is usually the present value (append, prepend). */
+int store_join(struct store_session *session, const struct store_key *key, const char *head,
+               size_t head_len, const char *tail, size_t tail_len);
+bool store_delete(struct store_session *session, const struct store_key *key);
+/* expire_ms 0 removes the time; one in the past deletes. false: no such key. */
+bool store_set_expire(struct store_session *session, const struct store_key *key,
+                      int64_t expire_ms);
+/* memcached's unique number of the present value: given out on first asking, new after each change.
+ * 0: no such key, or no memory. May move the item. */
+uint64_t store_cas_unique(struct store_session *session, const struct store_key *key);
+/* Whether `unique` is still the number of the present value. */
+bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique);
+
+/* ---- the whole keyspace; enters what it needs itself ---- */
+
+size_t store_count(struct store *store, unsigned database);         /* keys, expired ones too */
+size_t store_count_expires(struct store *store, unsigned database); /* of these, with a time */
+/* Deletes every key of a database, or of all (STORE_ALL_DATABASES), before it returns. */
+#define STORE_ALL_DATABASES (~0u)
+void store_flush(struct store_session *session, unsigned database);
+/* Deletes every key of database 0 that is there when `at_ms` comes (memcached's flush_all with a
+ * delay). One such time is kept: a later call replaces it, 0 takes it back. */
+void store_flush_at(struct store_session *session, int64_t at_ms);
+
+typedef void (*store_visit)(void *context, const char *key, size_t key_len,
+                            const struct store_value *value);
+/* Calls `visit` for some keys after `cursor` and returns the next cursor, 0 at the end (cursors
+ * stay below 2^53). Keys that are there from the first call to the last are given at least once.
+ * Gives at least one bucket's worth and stops after `at_least` keys. `visit` may not call the
+ * store. */
+uint64_t store_scan(struct store_session *session, unsigned database, uint64_t cursor,
+                    size_t at_least, store_visit visit, void *context);
+/* Calls `visit` for every key of the database, each exactly once: shard by shard, with no other
+ * lock held (KEYS). Leaves everything. */
+void store_each(struct store_session *session, unsigned database, store_visit visit, void *context);
+/* A key taken at random; `visit` is called once. false: the database is empty. */
+bool store_random(struct store_session *session, unsigned database, store_visit visit,
+                  void *context);
+/* Bytes that the key costs: slot and index. 0: no such key. */
+size_t store_usage(struct store_session *session, const struct store_key *key);
+
+/* ---- upkeep: bounded background work, called from one thread only ---- */
+
+/* Does at most one slice (about 100 us) of what is due: expire, compact, trim. Returns the
+ * microseconds after which it wants to be called again. */
+uint64_t store_upkeep(struct store *store);
+/* Compacts and trims everything that can be, in slices, before it returns (MEMORY PURGE). */
+void store_purge(struct store_session *session);
+
+/* Upkeep explains itself from now on, or no longer. */
+void store_set_explain(struct store *store, bool on);
+
+/* ---- statistics ---- */
+
+#include "stats.h"
+/* Locks one shard after the other: the caller's session must have left. */
+void store_stats(struct store *store, struct store_stats *stats);
+/* Walks and compares everything; 0 or negative. */
+int store_check(struct store *store);
+
+#endif

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: MIT */
+/* store_internal.h: struct store, for the files of store/ only. */
+#ifndef EBB_STORE_INTERNAL_H
+#define EBB_STORE_INTERNAL_H
+
+#include "shard.h"
+
+/* The upkeep thread's own. */
+struct upkeep {
+    unsigned turn;       /* the shard whose turn it is */
+    uint64_t compacting; /* 1: the last round left something to do */
+    int64_t flush_at_ms; /* a flush_all that waits for its time, 0: none */
+    size_t changes;      /* to the keyspace, at the last look */
+    uint64_t slices_ns;  /* what slices had taken at the last look */
+};
+
+struct store {
+    struct ebb_pool *pool;
+    unsigned shard_count, database_count;
+    unsigned char *secret; /* of the hash */
+    uint64_t (*now_ms)(void);
+    struct shard *shards;
+    struct upkeep upkeep; /* the upkeep thread's; others read its numbers */
+    void (*explain)(void *context, const char *line);
+    void *explain_context;
+    bool explain_on;
+    uint64_t explained_ns; /* when it was last told */
+    size_t live_peak_bytes;
+};
+
+static inline unsigned shard_index(const struct store *store, uint64_t hash)
+{
+    return (unsigned)(hash >> 58) & (store->shard_count - 1);
+}
+
+static inline struct shard *session_shard(const struct store_session *session,
+                                          const struct store_key *key)
+{
+    return &session->store->shards[shard_index(session->store, key->hash)];
+}
+
+/* Locks one shard for a moment, for calls without a session. */
+static inline struct shard *shard_lock(struct store *store, unsigned index)
+{
+    pthread_mutex_lock(&store->shards[index].lock);
+    return &store->shards[index];
+}
+
+static inline void shard_unlock(struct shard *shard)
+{
+    pthread_mutex_unlock(&shard->lock);
+}
+
+/* slice.c; the shard is locked */
+void shard_slice(struct store *store, struct shard *shard);
+/* Compacts both heaps of a shard until the deadline. true: there is more to win. */
+bool slice_compact(struct shard *shard, enum ebb_urge urge, uint64_t deadline_ns,
+                   enum ebb_reason *reason);
+uint64_t upkeep_now_ns(void); /* monotonic */
+
+#endif

@@ -1,0 +1,185 @@
+/* SPDX-License-Identifier: MIT */
+/* upkeep.c: the background work: expire, compact, trim. One thread calls it, a slice at a time.
+ *
+ * A slice (slice.c) holds one shard's lock for about 100 us and is followed by a pause several
+ * times as long: upkeep takes 5 % of a core, up to 25 % while far more is resident than live, and
+ * no command waits for it longer than a slice. It is driven by a timer alone: a server without
+ * traffic gives its memory back too.
+ */
+#include "store_internal.h"
+
+#define ROUND_NS            400000u /* of slices in one call, over shards with little to do */
+#define DUTY_CALM           19u     /* pause per work: 1 / (1 + 19) = 5 % of a core */
+#define DUTY_BEHIND         3u      /* 25 %: the most, however far behind */
+#define IDLE_US             100000u /* between looks while nothing is written */
+#define BUSY_US             10000u  /* while something is: waste grows with what is written */
+#define PAUSE_MIN_US        1000u
+#define PAUSE_MAX_US        20000u             /* while there is work */
+#define WASTE_LEAST_BYTES   (4u * 1024 * 1024) /* less is not worth hurrying for */
+#define TRIM_BYTES          (512u * 1024)      /* at once: some 50 us */
+#define TRIM_NS             200000u            /* of trimming: it holds no shard */
+#define PURGE_SLICE_NS      100000u
+#define PURGE_SLICES_MIN    1000u
+#define PURGE_SLICE_OBJECTS 64u /* one slice moves more than that */
+
+void store_set_explain(struct store *store, bool on)
+{
+    __atomic_store_n(&store->explain_on, on && store->explain != NULL, __ATOMIC_RELAXED);
+}
+
+/* ---- going round the shards ---- */
+
+/* The pause per work: longer the nearer resident memory is to what is live. Waste up to 1/32 of
+ * what is resident is calm, from 1/12 on upkeep works as hard as it ever may. */
+static uint64_t duty(struct store *store)
+{
+    struct ebb_pool_stats pool;
+    ebb_pool_stats(store->pool, &pool);
+    size_t resident = pool.span_bytes + pool.idle_bytes;
+    size_t waste = pool.idle_bytes > pool.keep_bytes ? pool.idle_bytes - pool.keep_bytes : 0;
+    for (unsigned s = 0; s < store->shard_count; s++)
+        waste += stat_read(&store->shards[s].slices.reclaimable_bytes);
+    if (waste < WASTE_LEAST_BYTES || waste <= resident / 32)
+        return DUTY_CALM;
+    uint64_t pause = DUTY_BEHIND * (uint64_t)(resident / 12) / waste;
+    return pause < DUTY_BEHIND ? DUTY_BEHIND : pause < DUTY_CALM ? pause : DUTY_CALM;
+}
+
+/* Runs a slice, or asks the worker that has the shard locked for one. true: it has more to do. */
+static bool run_or_ask(struct store *store, struct shard *shard)
+{
+    if (pthread_mutex_trylock(&shard->lock) != 0) {
+        __atomic_store_n(&shard->slices.is_wanted, true, __ATOMIC_RELAXED);
+        return __atomic_load_n(&shard->slices.has_more, __ATOMIC_RELAXED);
+    }
+    shard_slice(store, shard);
+    bool more = shard->slices.has_more;
+    shard_unlock(shard);
+    return more;
+}
+
+/* Goes on round the shards until each has had its turn or the time is up. true: there is more. */
+static bool round_of_slices(struct store *store)
+{
+    struct upkeep *upkeep = &store->upkeep;
+    uint64_t begin = upkeep_now_ns();
+    bool more = false;
+    for (unsigned s = 0; s < store->shard_count; s++) {
+        more = run_or_ask(store, &store->shards[upkeep->turn]) || more;
+        upkeep->turn = (upkeep->turn + 1) % store->shard_count;
+        if (upkeep_now_ns() - begin >= ROUND_NS)
+            return more || s + 1 < store->shard_count;
+    }
+    return more;
+}
+
+/* What slices have taken since the last call, whoever ran them. */
+static uint64_t slices_ns(struct store *store)
+{
+    uint64_t total = 0;
+    for (unsigned s = 0; s < store->shard_count; s++)
+        total += stat_read(&store->shards[s].slices.ns);
+    uint64_t spent = total - store->upkeep.slices_ns;
+    store->upkeep.slices_ns = total;
+    return spent;
+}
+
+/* Trims for a while. true: more is due. */
+static bool trim(struct store *store)
+{
+    uint64_t deadline = upkeep_now_ns() + TRIM_NS;
+    while (ebb_pool_trim(store->pool, TRIM_BYTES, false) >= TRIM_BYTES)
+        if (upkeep_now_ns() >= deadline)
+            return true;
+    return false;
+}
+
+/* ---- the timer's call ---- */
+
+static void note_peak(struct store *store)
+{
+    size_t live = 0;
+    for (unsigned s = 0; s < store->shard_count; s++)
+        live += stat_read(&store->shards[s].stats.key_bytes) +
+                stat_read(&store->shards[s].stats.value_bytes);
+    if (live > store->live_peak_bytes)
+        __atomic_store_n(&store->live_peak_bytes, live, __ATOMIC_RELAXED);
+}
+
+static void flush_when_due(struct store *store, int64_t now_ms)
+{
+    int64_t at_ms = __atomic_load_n(&store->upkeep.flush_at_ms, __ATOMIC_RELAXED);
+    if (at_ms == 0 || at_ms > now_ms)
+        return;
+    struct store_session session;
+    store_session_init(&session, store);
+    __atomic_store_n(&store->upkeep.flush_at_ms, 0, __ATOMIC_RELAXED);
+    store_flush(&session, 0); /* the database memcached clients see */
+}
+
+void store_flush_at(struct store_session *session, int64_t at_ms)
+{
+    __atomic_store_n(&session->store->upkeep.flush_at_ms, at_ms, __ATOMIC_RELAXED);
+}
+
+/* Whether anything has been changed since the last call. */
+static bool was_written(struct store *store)
+{
+    size_t changes = 0;
+    for (unsigned s = 0; s < store->shard_count; s++) {
+        const struct shard_stats *stats = &store->shards[s].stats;
+        changes += stat_read(&stats->sets) + stat_read(&stats->deletes) +
+                   stat_read(&stats->expired_active);
+    }
+    bool changed = changes != store->upkeep.changes;
+    store->upkeep.changes = changes;
+    return changed;
+}
+
+uint64_t store_upkeep(struct store *store)
+{
+    note_peak(store);
+    flush_when_due(store, (int64_t)store->now_ms());
+    bool more = round_of_slices(store);
+    __atomic_store_n(&store->upkeep.compacting, more, __ATOMIC_RELAXED);
+    uint64_t begin = upkeep_now_ns();
+    more = trim(store) || more;
+    uint64_t spent_ns = slices_ns(store) + (upkeep_now_ns() - begin);
+    if (!more)
+        return was_written(store) ? BUSY_US : IDLE_US;
+    uint64_t pause_us = spent_ns * duty(store) / 1000;
+    return pause_us < PAUSE_MIN_US   ? PAUSE_MIN_US
+           : pause_us < PAUSE_MAX_US ? pause_us
+                                     : PAUSE_MAX_US;
+}
+
+/* Moves are at most as many as there are objects, but writers may go on making work: an end is set.
+ */
+static size_t purge_slices_max(struct store *store, unsigned number)
+{
+    struct ebb_heap_stats stats;
+    struct shard *shard = shard_lock(store, number);
+    ebb_heap_stats(shard->items, &stats);
+    shard_unlock(shard);
+    return PURGE_SLICES_MIN + stats.objects / PURGE_SLICE_OBJECTS;
+}
+
+static bool purge_slice(struct store *store, unsigned number)
+{
+    struct shard *shard = shard_lock(store, number);
+    enum ebb_reason reason = EBB_REASON_NONE;
+    bool more = slice_compact(shard, EBB_URGE_MANUAL, upkeep_now_ns() + PURGE_SLICE_NS, &reason);
+    shard_unlock(shard);
+    return more;
+}
+
+void store_purge(struct store_session *session)
+{
+    struct store *store = session->store;
+    store_leave(session);
+    for (unsigned s = 0; s < store->shard_count; s++)
+        for (size_t left = purge_slices_max(store, s); left > 0 && purge_slice(store, s); left--)
+            ;
+    while (ebb_pool_trim(store->pool, TRIM_BYTES, true) >= TRIM_BYTES)
+        ;
+}

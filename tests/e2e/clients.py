@@ -1,0 +1,327 @@
+# SPDX-License-Identifier: MIT
+"""The clients that people already have, unmodified: redis-cli, redis-benchmark, python3-redis,
+python3-pymemcache, libmemcached's tools and curl. Each is a test of its own and is skipped where
+the client is not installed."""
+
+import importlib
+import os
+import pty
+import re
+import time
+
+from case import SCALE, SLOW_FACTOR, Failed, Skipped, case, equal, program, true
+
+
+def library(name):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        raise Skipped("python3-%s is not installed" % name) from None
+
+
+@case()
+def redis_cli_asks_and_answers(t):
+    cli = (program("redis-cli"), "-p", str(t.server.resp_port))
+
+    def said(*words, stdin=b"", codes=(0,)):
+        return t.run(*cli, *words, stdin=stdin, codes=codes).text
+
+    equal(said("SET", "greeting", "hello world"), "OK\n", "SET")
+    equal(said("GET", "greeting"), "hello world\n", "GET")
+    equal(said("--no-raw", "GET", "greeting"), '"hello world"\n', "GET --no-raw")
+    equal(said("--no-raw", "GET", "nothing"), "(nil)\n", "GET of nothing")
+    equal(said("-x", "SET", "piped", stdin=b"from stdin"), "OK\n", "-x")
+    equal(said("STRLEN", "piped"), "10\n", "STRLEN")
+    equal(said("-r", "3", "INCR", "n"), "1\n2\n3\n", "-r 3 INCR")
+    equal(said("-n", "5", "SET", "k", "five"), "OK\n", "-n 5")
+    equal(said("-n", "5", "DBSIZE"), "1\n", "DBSIZE in 5")
+    equal(said("EXISTS", "k"), "0\n", "the key in database 0")
+    equal(said("-3", "--no-raw", "CONFIG", "GET", "databases"), '1# "databases" => "16"\n', "-3")
+    equal(said("-2", "CONFIG", "GET", "databases"), "databases\n16\n", "-2")
+    true("redis_version:" in said("INFO", "server"), "INFO server")
+    true(said("-e", "NONSENSE", codes=(1,)) is not None, "-e")
+    equal(said(stdin=b"PING\nSET a 1\nGET a\nTTL a\n"), "PONG\nOK\n1\n-1\n", "commands by stdin")
+
+
+@case()
+def redis_cli_pipe_loads(t):
+    count = 100000 // SCALE
+    stream = b"".join(b"SET key:%d value-%d\r\n" % (n, n) for n in range(count))
+    said = t.run(program("redis-cli"), "-p", str(t.server.resp_port), "--pipe", stdin=stream).text
+    true("errors: 0, replies: %d" % count in said, said)
+    client = t.resp()
+    equal(client.call("DBSIZE"), count, "DBSIZE")
+    equal(client.call("GET", "key:%d" % (count - 1)), b"value-%d" % (count - 1), "the last key")
+
+
+@case()
+def redis_cli_scans(t):
+    client, port = t.resp(), str(t.server.resp_port)
+    for number in range(3000):
+        client.send(b"*3\r\n$3\r\nSET\r\n$9\r\nuser:%04d\r\n$1\r\n.\r\n" % number)
+        client.reply()
+    client.call("SET", "other", "x" * 5000)
+    said = t.run(program("redis-cli"), "-p", port, "--scan", "--pattern", "user:1*").text
+    equal(sorted(set(said.split())), ["user:1%03d" % n for n in range(1000)], "--scan --pattern")
+    said = t.run(program("redis-cli"), "-p", port, "--bigkeys").text
+    true("""Biggest string found '"other"' has 5000 bytes""" in said, said)
+
+
+@case()
+def redis_cli_watches(t):
+    """--stat until it is stopped, on a terminal as it wants; --latency for a second."""
+    cli, port = program("redis-cli"), str(t.server.resp_port)
+    client = t.resp()
+    client.call("SET", "k", "v")
+    master, slave = pty.openpty()
+    stat = t.spawn(cli, "-p", port, "--stat", "-i", "0.1", stdin=slave, stdout=slave, stderr=slave)
+    os.close(slave)
+    seen, end = "", time.monotonic() + 10 * SLOW_FACTOR
+    while len(re.findall(r"^1 +\d+\.\d+[KM]", seen, re.MULTILINE)) < 3:
+        if time.monotonic() > end:
+            raise Failed("--stat shows " + seen)
+        seen += os.read(master, 4096).decode()
+    stat.terminate()
+    stat.wait()
+    os.close(master)
+    said = t.run(cli, "-p", port, "--latency", "-i", "1", codes=None).text
+    least, most, average, count = map(float, said.split()[:4])
+    true(0 <= least <= average <= most and count > 20, "--latency: " + said)
+
+
+@case(limit=60)
+def redis_benchmark_runs(t):
+    bench, port = program("redis-benchmark"), str(t.server.resp_port)
+    for more in ((), ("-3", "-d", "1000", "-r", "1000")):
+        said = t.run(bench, "-p", port, "-t", "set,get,incr,mset", "-P", "16", "-q", "-n",
+                     str(100000 // SCALE), *more)
+        rates = re.findall(r"(SET|GET|INCR|MSET \(10 keys\)): (\d+\.\d+) requests per second",
+                           said.text)
+        equal([name for name, _ in rates], ["SET", "GET", "INCR", "MSET (10 keys)"], "its tests")
+        true("rror" not in said.text + said.error_text, said.text + said.error_text)
+        t.measured("redis-benchmark -P 16 %s: %s" % (" ".join(more), ", ".join(
+            "%s %.0f/s" % (name, float(rate)) for name, rate in rates)))
+    client = t.resp()
+    true(int(client.call("GET", "counter:__rand_int__")) >= 100000 // SCALE, "the counter")
+    true(client.call("DBSIZE") > 900 // SCALE, "keys were stored")
+
+
+@case()
+def python_redis_works(t):
+    redis = library("redis")
+    db = t.own(redis.Redis(host="127.0.0.1", port=t.server.resp_port))
+    true(db.ping(), "ping")
+    key, value = bytes(range(256)), bytes(reversed(range(256))) * 100
+    true(db.set(key, value) and db.get(key) == value, "binary key and value")
+    true(db.set("k", 1, nx=True) and db.set("k", 2, nx=True) is None, "nx")
+    true(db.set("none", 1, xx=True) is None and db.set("k", 3, xx=True, ex=100), "xx and ex")
+    equal((db.ttl("k"), db.get("k")), (100, b"3"), "ttl")
+    equal(db.set("k", 4, keepttl=True, get=True), b"3", "get and keepttl")
+    true(99000 < db.pttl("k") <= 100000 and db.persist("k") and db.ttl("k") == -1, "persist")
+    true(db.expire("k", 50, nx=True) and not db.expire("k", 60, nx=True), "expire nx")
+    equal((db.incr("n", 5), db.decr("n"), db.incrby("n", 10), db.decrby("n", 4)), (5, 4, 14, 10),
+          "counters")
+    true(db.mset({"a": 1, "b": "two", b"c\0": b"\0"}), "mset")
+    equal(db.mget("a", "b", b"c\0", "d"), [b"1", b"two", b"\0", None], "mget")
+    equal((db.append("b", "!"), db.strlen("b"), db.getset("b", "x"), db.getdel("b"),
+           db.exists("b")), (4, 4, b"two!", b"x", 0), "append to exists")
+    equal((db.getex("a", ex=20), db.ttl("a"), db.type("a"), db.type("b")),
+          (b"1", 20, b"string", b"none"), "getex and type")
+    try:
+        db.incr(key)
+        raise Failed("incr of text succeeds")
+    except redis.ResponseError as error:
+        equal(str(error), "value is not an integer or out of range", "the error of incr")
+    equal(db.delete("a", "k", "nothing"), 2, "delete")
+    true(db.unlink("n") == 1 and db.dbsize() == 2, "unlink and dbsize")
+    equal(db.info()["db0"]["keys"], 2, "info")
+    equal(db.config_get("databases"), {"databases": "16"}, "config_get")
+    true(db.memory_purge() and db.flushdb() and db.randomkey() is None, "purge and flush")
+    other = t.own(redis.Redis(host="127.0.0.1", port=t.server.resp_port, db=9,
+                              decode_responses=True,
+                              client_name="nine"))
+    other.set("ü", "ö")
+    equal((other.get("ü"), other.keys("*"), other.client_getname(), db.exists("ü")),
+          ("ö", ["ü"], "nine", 0), "decoded texts in another database")
+
+
+@case()
+def python_redis_pipelines_and_pools(t):
+    redis = library("redis")
+    pool = redis.BlockingConnectionPool(host="127.0.0.1", port=t.server.resp_port, max_connections=4)
+    db = t.own(redis.Redis(connection_pool=pool))
+    pipe = db.pipeline(transaction=False)
+    for number in range(5000):
+        pipe.set("key:%d" % number, "value %d" % number, ex=1000)
+    equal(set(pipe.execute()), {True}, "a pipeline of SET")
+    for number in range(5000):
+        pipe.get("key:%d" % number).ttl("key:%d" % number)
+    got = pipe.execute()
+    equal(got[0::2], [b"value %d" % n for n in range(5000)], "a pipeline of GET")
+    true(all(999 <= ttl <= 1000 for ttl in got[1::2]), "their TTL")
+    pipe.incr("key:1").get("key:1")
+    got = pipe.execute(raise_on_error=False)
+    true(isinstance(got[0], redis.ResponseError) and got[1] == b"value 1", "an error in a pipeline")
+    equal(set(db.scan_iter(count=100)), {b"key:%d" % n for n in range(5000)}, "scan_iter")
+    equal(set(db.scan_iter("key:49?", count=500)), {b"key:49%d" % n for n in range(10)}, "match")
+    large = os.urandom(3000000)
+    true(db.set("large", large) and db.get("large") == large, "a large value")
+    clients = [t.own(redis.Redis(host="127.0.0.1", port=t.server.resp_port)) for _ in range(20)]
+    for number, client in enumerate(clients):
+        client.set("from:%d" % number, number)
+    equal([int(c.get("from:%d" % n)) for n, c in enumerate(reversed(clients))], list(range(20)),
+          "twenty clients")
+    db.set("short", 1, px=80)
+    time.sleep(0.12)
+    equal(db.get("short"), None, "a key after its time")
+
+
+@case()
+def pymemcache_works(t):
+    library("pymemcache")
+    base = importlib.import_module("pymemcache.client.base")
+    address = ("127.0.0.1", t.server.memcached_port)
+    db = t.own(base.Client(address, default_noreply=False))
+    true(db.set("k", b"v") and db.get("k") == b"v", "set and get")
+    true(db.get("nothing") is None and db.get("nothing", "other") == "other", "a miss")
+    true(not db.add("k", "x") and db.add("fresh", "x"), "add")
+    true(not db.replace("nothing", "x") and db.replace("k", "mid"), "replace")
+    true(db.append("k", ">") and db.prepend("k", "<") and db.get("k") == b"<mid>", "joins")
+    value, token = db.gets("k")
+    equal(value, b"<mid>", "gets")
+    equal((db.cas("k", "1", token), db.cas("k", "2", token), db.cas("nothing", "1", token)),
+          (True, False, None), "cas")
+    equal((db.incr("k", 9), db.decr("k", 3), db.decr("k", 100), db.incr("nothing", 1)),
+          (10, 7, 0, None), "incr and decr")
+    many = {"many:%d" % n: b"%d" % n for n in range(500)}
+    equal(db.set_many(many), [], "set_many")
+    equal(db.get_many(list(many) + ["nothing"]), many, "get_many")
+    equal({k: v for k, (v, _) in db.gets_many(list(many)).items()}, many, "gets_many")
+    true(db.delete_many(list(many)) and db.get_many(list(many)) == {}, "delete_many")
+    true(db.set("t", "x", expire=1) and db.touch("t", 100) and not db.touch("nothing", 1), "touch")
+    true(db.gat("t", expire=100) == b"x" if hasattr(db, "gat") else True, "gat")
+    true(db.delete("t") and not db.delete("t"), "delete")
+    true(re.match(rb"\d+\.\d+", db.version()), "version")
+    stats = db.stats()
+    true(int(stats[b"curr_items"]) == 2 and int(stats[b"cmd_get"]) > 0, "stats %r" % stats)
+    db.set("quiet", "x", noreply=True)
+    equal(db.get("quiet"), b"x", "noreply")
+    true(db.flush_all() and db.get("k") is None, "flush_all")
+    serde = importlib.import_module("pymemcache.serde")
+    pooled = t.own(base.PooledClient(address, serde=serde.pickle_serde, max_pool_size=4))
+    for thing in ({"a": [1, 2.5, None]}, 12, "text", b"bytes"):
+        pooled.set("thing", thing, noreply=False)
+        equal(pooled.get("thing"), thing, "a thing with flags")
+
+
+MEMCAPABLE = ("version", "quit", "verbosity", "set", "set noreply", "get", "gets", "mget", "flush",
+              "flush noreply", "add", "add noreply", "replace", "replace noreply", "cas",
+              "cas noreply", "delete", "delete noreply", "incr", "incr noreply", "decr",
+              "decr noreply", "append", "append noreply", "prepend", "prepend noreply", "stat")
+
+
+@case(limit=60)
+def memcapable_is_content(t):
+    """All tests of the ASCII protocol: every verb that they use is built."""
+    tool, port = program("memcapable", "memccapable"), str(t.server.memcached_port)
+    said = t.run(tool, "-h", "127.0.0.1", "-p", port, "-t", "5", "-a", codes=None).text
+    results = dict(re.findall(r"^ascii ([a-z ]+?) +\[(\w+)\]", said, re.MULTILINE))
+    failed = [name for name in MEMCAPABLE if results.get(name) != "pass"]
+    equal(failed, [], "what fails of\n" + said)
+    for name in ("set", "cas", "incr", "stat"):
+        t.run(tool, "-h", "127.0.0.1", "-p", port, "-T", "ascii " + name)
+
+
+@case()
+def libmemcached_tools_work(t):
+    servers = "--servers=127.0.0.1:%d" % t.server.memcached_port
+    path = os.path.join(t.folder, "a-file")
+    with open(path, "wb") as file:
+        file.write(b"line\n" * 5000)
+    t.run(program("memcp", "memccp"), servers, path)
+    said = t.run(program("memcat", "memccat"), servers, "a-file").stdout
+    true(said.startswith(b"line\n" * 5000), "memcat: %r" % said[-50:])
+    said = t.run(program("memstat", "memcstat"), servers).text
+    true("pid: %d" % t.server.pid in said and "curr_items: 1" in said, said)
+    t.run(program("memtouch", "memctouch"), servers, "--expire=100", "a-file")
+    equal(t.resp().call("TTL", "a-file"), 100, "TTL after memtouch")
+    t.run(program("memexist", "memcexist"), servers, "a-file")
+    t.run(program("memrm", "memcrm"), servers, "a-file")
+    t.run(program("memexist", "memcexist"), servers, "a-file", codes=(1,))
+    t.run(program("memslap", "memcslap"), servers, "--concurrency=4", "--execute-number=1000",
+          "--test=set")
+    t.run(program("memflush", "memcflush"), servers)
+    equal(t.resp().call("DBSIZE"), 0, "DBSIZE after memflush")
+
+
+@case()
+def curl_reads_the_pages(t):
+    curl, base = program("curl"), "http://127.0.0.1:%d" % t.server.http_port
+
+    def status(*words):
+        return t.run(curl, "-s", "-o", "body", "-w", "%{http_code} %{content_type}", *words).text
+
+    for path, kind in (("/", "text/html"), ("/metrics", "text/plain"), ("/healthz", "text/plain"),
+                       ("/readyz", "text/plain"), ("/metrics?x=y", "text/plain")):
+        true(status(base + path).startswith("200 " + kind), "%s: %s" % (path, status(base + path)))
+    with open(os.path.join(t.folder, "body")) as body:
+        true("ebb_build_info" in body.read(), "/metrics has a body")
+    page = t.run(curl, "-s", base + "/").text
+    true("/metrics" in page and "/healthz" in page, "the page of links")
+    for path in ("/nothing", "/metrics/nothing", "//", "/..", "/%2e%2e", "/index.html"):
+        true(status("--path-as-is", base + path).startswith("404"), path + " is not there")
+    for method in ("POST", "PUT", "DELETE", "OPTIONS", "PATCH"):
+        true(status("-X", method, base + "/metrics").startswith("405"), method)
+    said = t.run(curl, "-s", "-i", "-X", "DELETE", base + "/metrics").text
+    true(re.search(r"^Allow: GET, HEAD\r$", said, re.MULTILINE | re.IGNORECASE), said)
+    true(status("-d", "x" * 1000, base + "/metrics").startswith("405"), "POST with a body")
+    said = t.run(curl, "-s", "-I", base + "/metrics").text
+    length = re.search(r"^content-length: (\d+)\r$", said, re.MULTILINE | re.IGNORECASE)
+    true(said.startswith("HTTP/1.1 200 ") and length and int(length.group(1)) > 1000, said)
+    pages = [base + path for path in ("/healthz", "/readyz", "/metrics")]
+    said = t.run(curl, "-v", "-s", *pages).error_text
+    equal(len(re.findall(r"Re-using existing connection", said)), 2, "reuses of the connection")
+    equal(len(re.findall(r"^\* Connected to", said, re.MULTILINE)), 1, "connections")
+    true(status("--http1.0", base + "/healthz").startswith("200"), "HTTP/1.0")
+
+
+@case()
+def both_protocols_see_the_same(t):
+    resp, plain = t.resp(), t.memcached()
+    plain.ask("set k 42 100 5", "hello")
+    equal((resp.call("GET", "k"), resp.call("TTL", "k")), (b"hello", 100),
+          "memcached's key in RESP")
+    resp.call("APPEND", "k", " world")
+    equal(plain.get("k"), (42, b"hello world", None), "flags after APPEND")
+    resp.call("EXPIRE", "k", 1000)
+    equal(plain.get("k"), (42, b"hello world", None), "flags after EXPIRE")
+    plain.ask("touch k 500")
+    equal(resp.call("TTL", "k"), 500, "TTL after touch")
+    plain.ask("append k 0 0 1", "!")
+    equal((resp.call("GET", "k"), resp.call("TTL", "k")), (b"hello world!", 500), "after append")
+    resp.call("SET", "k", "new")
+    equal((plain.get("k"), resp.call("TTL", "k")), ((0, b"new", None), -1), "SET clears both")
+    resp.call("SET", "n", 10, "EX", 300)
+    equal((plain.ask("incr n 5"), resp.call("INCR", "n"), plain.ask("decr n 1")),
+          (b"15", 16, b"15"), "one counter")
+    equal(resp.call("TTL", "n"), 300, "TTL after incr")
+    resp.call("SET", "gone", "x", "PX", 50)
+    time.sleep(0.1)
+    equal((plain.get("gone"), plain.ask("add gone 0 0 1", "y")), (None, b"STORED"), "RESP's expiry")
+    plain.ask("set brief 0 1 1", "x")
+    true(0 < resp.call("PTTL", "brief") <= 1000, "PTTL of one second")
+    time.sleep(1.2)
+    equal(resp.call("GET", "brief"), None, "memcached's expiry")
+    resp.call("SELECT", 1)
+    resp.call("SET", "one", "x")
+    equal(plain.get("one"), None, "a key of database 1")
+    resp.call("SELECT", 0)
+    equal(plain.ask("delete n"), b"DELETED", "delete")
+    equal(resp.call("EXISTS", "n", "k"), 1, "EXISTS")
+    plain.ask("flush_all")
+    equal((resp.call("GET", "k"), resp.call("DBSIZE")), (None, 0), "after flush_all")
+    resp.call("MSET", "a", "1", "b", "2")
+    plain.send(b"get a b c\r\n")
+    equal(plain.until(b"END\r\n"), b"VALUE a 0 1\r\n1\r\nVALUE b 0 1\r\n2\r\nEND\r\n", "get a b c")
+    resp.call("FLUSHALL")
+    equal(plain.get("a"), None, "after FLUSHALL")

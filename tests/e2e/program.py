@@ -1,0 +1,330 @@
+# SPDX-License-Identifier: MIT
+"""The program as its administrator meets it: options, exit codes, signals, listeners."""
+
+import os
+import re
+import signal
+import socket
+import subprocess
+import time
+
+import ebb
+import talk
+from case import SLOW_FACTOR, Failed, case, equal, true, within
+
+
+def run(t, *options, env=None, seconds=10):
+    """Runs the program to its end; it must end by itself."""
+    try:
+        done = subprocess.run([ebb.binary(), *options], stdout=subprocess.PIPE, cwd=t.folder,
+                              stderr=subprocess.PIPE, env=ebb.environment(env), check=False,
+                              timeout=seconds * SLOW_FACTOR, stdin=subprocess.DEVNULL)
+    except subprocess.TimeoutExpired:
+        raise Failed("still runs with " + " ".join(options)) from None
+    return done.returncode, done.stdout.decode(), done.stderr.decode()
+
+
+def config(server, name):
+    client = talk.Resp(server.resp_port)
+    try:
+        return client.call("CONFIG", "GET", name)[1].decode()
+    finally:
+        client.close()
+
+
+OPTIONS = ("bind port memcached-port http-port unixsocket threads maxmemory maxmemory-policy "
+           "maxclients timeout requirepass databases loglevel logfile explain").split()
+
+
+@case()
+def help_and_version_are_printed(t):
+    code, out, err = run(t, "--help")
+    equal((code, err), (0, ""), "--help")
+    equal([name for name in OPTIONS if not re.search(r"--%s\b" % name, out)], [], "not in --help")
+    true("6379" in out and "11211" in out and "7379" in out, "--help shows the defaults")
+    code, out, err = run(t, "--version")
+    equal((code, err), (0, ""), "--version")
+    true(re.match(r"(?i)ebb.* \d+\.\d+\.\d+", out) and out.count("\n") == 1, "--version: " + out)
+
+
+@case()
+def wrong_options_name_themselves(t):
+    for options, named in (
+            (["--nonsense"], "nonsense"), (["--nonsense=1"], "nonsense"), (["surplus"], "surplus"),
+            (["--port"], "port"), (["--port", "x"], "port"), (["--port=65536"], "port"),
+            (["--port=-1"], "port"), (["--port="], "port"),
+            (["--maxmemory=12parsecs"], "maxmemory"),
+            (["--maxmemory=-1"], "maxmemory"), (["--maxmemory=1.5.5gb"], "maxmemory"),
+            (["--maxmemory=99999999999999999999"], "maxmemory"), (["--maxmemory=mb"], "maxmemory"),
+            (["--timeout=soon"], "timeout"), (["--timeout=5y"], "timeout"),
+            (["--maxclients=0"], "maxclients"), (["--databases=0"], "databases"),
+            (["--maxmemory-policy=whatever"], "maxmemory-policy"),
+            (["--loglevel=loud"], "loglevel"),
+            (["--explain=perhaps"], "explain"), (["--threads=many"], "threads"),
+            (["--config"], "config"),
+            (["--config=/nonexistent/ebb.conf"], "/nonexistent/ebb.conf")):
+        code, out, err = run(t, *options)
+        true(code == 2 and named in err and err.count("\n") <= 2 and out == "",
+             "%r: exit code %d, stdout %r, stderr %r" % (options, code, out, err))
+    code, _, err = run(t, env={"EBB_PORT": "x"})
+    true(code == 2 and ("port" in err or "EBB_PORT" in err), "EBB_PORT=x: %d %r" % (code, err))
+    path = os.path.join(t.folder, "bad.conf")
+    for text, named in (("port x\n", "port"), ("nonsense 1\n", "nonsense"), ("port\n", "port"),
+                        ("# fine\n\nmaxmemory 12parsecs\n", "maxmemory")):
+        with open(path, "w") as file:
+            file.write(text)
+        code, _, err = run(t, "--config", path)
+        true(code == 2 and named in err, "%r in a file: exit code %d, %r" % (text, code, err))
+
+
+    code, _, err = run(t, "--bind=name.invalid")
+    true(code in (1, 2) and "name.invalid" in err and err.count("\n") == 1,
+         "an address that is none: %d %r" % (code, err))
+
+
+@case()
+def options_come_in_every_form(t):
+    path = os.path.join(t.folder, "ebb.conf")
+    with open(path, "w") as file:
+        file.write("# a comment\n\n  databases 3\nmaxmemory 512mb\ntimeout 2m\n"
+                   "maxclients 77\nloglevel \"warning\"\n")
+    server = t.start("--config", path, "--maxclients", "99", "--timeout=1h",
+                     env={"EBB_DATABASES": "5", "EBB_MAXCLIENTS": "88", "EBB_MAXMEMORY_POLICY":
+                          "noeviction", "EBB_TIMEOUT": "3m"})
+    for name, value in (("databases", "5"), ("maxclients", "99"), ("maxmemory", str(512 << 20)),
+                        ("timeout", "3600"), ("loglevel", "warning"),
+                        ("maxmemory-policy", "noeviction"), ("port", str(server.resp_port))):
+        equal(config(server, name), value, name)
+    server = t.start(env={"EBB_CONFIG": path})
+    equal((config(server, "databases"), config(server, "timeout")), ("3", "120"), "EBB_CONFIG")
+    for text, value in (("1k", 1000), ("1kb", 1024), ("2gb", 2 << 30), ("2g", 2 * 10**9),
+                        ("123456789", 123456789), ("1GB", 1 << 30), ("0", 0)):
+        server = t.start("--maxmemory", text)
+        equal(config(server, "maxmemory"), str(value), "maxmemory " + text)
+        server.stop()
+
+
+@case()
+def a_port_in_use_is_one_line(t):
+    for name in ("port", "memcached-port", "http-port"):
+        with socket.socket() as taken:
+            taken.bind(("127.0.0.1", 0))
+            taken.listen()
+            port = taken.getsockname()[1]
+            others = ["--%s=%d" % (n, port if n == name else ebb.free_port())
+                      for n in ("port", "memcached-port", "http-port")]
+            code, out, err = run(t, *others)
+        true(code == 1 and str(port) in err and "in use" in err, "%s: %d %r" % (name, code, err))
+        errors = [line for line in (out + err).splitlines() if "in use" in line]
+        equal(len(errors), 1, "lines about it in %r" % (out + err))
+
+
+@case()
+def the_start_says_where_it_listens(t):
+    path = os.path.join(t.folder, "ebb.sock")
+    server = t.start("--unixsocket=" + path)
+    text = server.log_text()
+    for port in server.ports.values():
+        lines = [line for line in text.splitlines() if "127.0.0.1:%d" % port in line]
+        true(len(lines) == 1, "no line for port %d in:\n%s" % (port, text))
+    true(path in text, "no line for the unix socket in:\n" + text)
+    true(len(text.splitlines()) <= 12, "a start of many words:\n" + text)
+
+
+@case()
+def signals_end_it_in_order(t):
+    for number in (signal.SIGTERM, signal.SIGINT):
+        path = os.path.join(t.folder, "signal-%d.sock" % number)
+        server = t.start("--unixsocket=" + path)
+        resp, half, plain = t.resp(server), t.resp(server), t.memcached(server)
+        web = t.own(talk.Wire(server.http_port))
+        resp.call("SET", "k", "v" * 100000)
+        half.send(b"*2\r\n$3\r\nGET\r\n$10\r\nhal")
+        plain.send(b"set k 0 0 1000\r\nhalf")
+        web.send(b"GET /metrics HTTP/1.1\r\n")
+        unread = t.resp(server)
+        unread.send(talk.command("GET", "k") * 50)
+        begin = time.monotonic()
+        server.stop(number)
+        took = time.monotonic() - begin
+        true(took < 3 * SLOW_FACTOR, "signal %d took %.1f s" % (number, took))
+        equal(resp.until_closed(5), b"", "an idle connection at the end")
+        true(not os.path.exists(path), "the unix socket is left behind")
+        again = t.start("--port=%d" % server.resp_port)
+        equal(t.resp(again).call("PING"), "PONG", "a server on the same port at once")
+        again.stop()
+
+
+@case()
+def zero_turns_a_listener_off(t):
+    server = t.start("--memcached-port=0", "--http-port=0")
+    equal(t.resp(server).call("PING"), "PONG", "PING")
+    with open("/proc/%d/net/tcp" % server.pid) as table:
+        inodes = {line.split()[9]: line.split()[1] for line in table if line.split()[3] == "0A"}
+    links = [os.readlink("/proc/%d/fd/%s" % (server.pid, fd))
+             for fd in os.listdir("/proc/%d/fd" % server.pid)]
+    listening = [inodes[m.group(1)] for m in (re.match(r"socket:\[(\d+)\]", l) for l in links)
+                 if m and m.group(1) in inodes]
+    equal(listening, ["0100007F:%04X" % server.resp_port], "listening sockets")
+    server = t.start("--port=0")
+    equal(t.memcached(server).ask("set k 0 0 1", "v"), b"STORED", "memcached alone")
+    equal(t.http("/healthz", server=server).status, 200, "with HTTP")
+    path = os.path.join(t.folder, "only.sock")
+    server = t.start("--port=0", "--memcached-port=0", "--unixsocket", path)
+    equal(t.own(talk.Resp(0, path=path)).call("PING"), "PONG", "the unix socket alone")
+
+
+@case()
+def several_addresses_are_bound(t):
+    addresses = ["127.0.0.1", "127.0.0.2"]
+    with socket.socket(socket.AF_INET6) as probe:
+        try:
+            probe.bind(("::1", 0))
+            addresses.append("::1")
+        except OSError:
+            t.note("no ::1 on this machine")
+    for options in (["--bind", " ".join(addresses)], ["--bind=" + ",".join(addresses)],
+                    ["--bind=" + address for address in addresses]):
+        server = t.start(*options)
+        for address in addresses:
+            client = t.own(talk.Resp(server.resp_port, host=address))
+            equal(client.call("PING"), "PONG", "%r: PING at %s" % (options, address))
+            plain = t.own(talk.Memcached(server.memcached_port, host=address))
+            true(plain.ask("version").startswith(b"VERSION "), "memcached at " + address)
+        equal(config(server, "bind"), " ".join(addresses), "CONFIG GET bind")
+        server.stop()
+
+
+@case()
+def a_password_is_asked_for(t):
+    server = t.start("--requirepass", "open sesame")
+    client = t.resp(server)
+    noauth = "NOAUTH Authentication required."
+    for words in (("GET", "k"), ("SET", "k", "v"), ("PING",), ("INFO",), ("FLUSHALL",),
+                  ("CONFIG", "GET", "*"), ("SELECT", 1)):
+        equal(client.call(*words), noauth, "%r before AUTH" % (words,))
+    equal(client.call("HELLO", 3), "NOAUTH HELLO must be called with the client already "
+          "authenticated, otherwise the HELLO AUTH <user> <pass> option can be used to "
+          "authenticate the client and select the RESP protocol version at the same time",
+          "HELLO before AUTH")
+    wrong = "WRONGPASS invalid username-password pair or user is disabled."
+    equal(client.call("AUTH", "wrong"), wrong, "a wrong password")
+    equal(client.call("AUTH", "nobody", "open sesame"), wrong, "a wrong user")
+    equal(client.call("GET", "k"), noauth, "GET after a wrong password")
+    equal(client.call("AUTH", "open sesame"), "OK", "AUTH")
+    equal(client.call("SET", "k", "v"), "OK", "SET after AUTH")
+    equal(client.call("AUTH", "wrong"), wrong, "a wrong password later")
+    other = t.resp(server)
+    equal(other.call("AUTH", "default", "open sesame"), "OK", "AUTH with a user")
+    third = t.resp(server)
+    equal(third.call("HELLO", 3, "AUTH", "default", "open sesame")[b"proto"], 3, "HELLO with AUTH")
+    fourth = t.resp(server)
+    said = fourth.call("HELLO", 3, "AUTH", "default", "wrong")
+    equal(said, wrong, "HELLO with a wrong password")
+    fourth.send(b"*11\r\n")
+    equal(fourth.reply(), "ERR Protocol error: unauthenticated multibulk length", "a long command")
+    fifth = t.resp(server)
+    fifth.send(b"*2\r\n$3\r\nGET\r\n$20000\r\n")
+    equal(fifth.reply(), "ERR Protocol error: unauthenticated bulk length", "a large argument")
+
+
+@case()
+def clients_are_counted(t):
+    server = t.start("--maxclients=20")
+    clients = [t.resp(server) for _ in range(15)]
+    for client in clients:
+        equal(client.call("PING"), "PONG", "PING below the limit")
+    refused = 0
+    for _ in range(20):
+        client = t.resp(server)
+        try:
+            client.send(b"PING\r\n")
+            if client.line() == b"-ERR max number of clients reached":
+                refused += 1
+        except (talk.Closed, OSError):
+            refused += 1
+    true(13 <= refused <= 16, "%d of 20 were refused over the limit" % refused)
+    equal(clients[0].call("PING"), "PONG", "an old client at the limit")
+    for client in clients[1:]:
+        client.close()
+
+    def welcome():
+        client = t.resp(server)
+        try:
+            return client.call("PING") == "PONG"
+        except (talk.Closed, OSError):
+            return False
+
+    within(5, welcome, "nobody is let in after others left")
+
+
+@case()
+def idle_clients_are_closed(t):
+    server = t.start("--timeout=1")
+    idle, busy, half = t.resp(server), t.resp(server), t.resp(server)
+    idle.call("PING")
+    half.send(b"*2\r\n$3\r\nGET\r\n")
+    begin = time.monotonic()
+    while not idle.is_closed(0.1):
+        equal(busy.call("PING"), "PONG", "a busy client")
+        true(time.monotonic() - begin < 5 * SLOW_FACTOR, "an idle client stays")
+    true(time.monotonic() - begin > 0.9, "closed after %.1f s" % (time.monotonic() - begin))
+    true(half.is_closed(2 * SLOW_FACTOR), "half a command keeps a client")
+    equal(busy.call("PING"), "PONG", "a busy client afterwards")
+    metrics = server.metrics()
+    true(metrics.sum("ebb_connections_closed_total", reason="idle") >= 2, "closed{reason=idle}")
+
+
+@case()
+def logs_go_where_told(t):
+    path = os.path.join(t.folder, "ebb.log")
+    server = t.start("--logfile", path, "--loglevel=debug", "--explain=yes")
+    client = t.resp(server)
+    for number in range(3000):
+        client.send(talk.command("SET", "k%d" % number, "v" * 1000))
+        client.reply()
+    client.call("FLUSHALL")
+    time.sleep(1)
+    server.stop()
+    equal(server.log_text(), "", "standard error with --logfile")
+    with open(path) as file:
+        text = file.read()
+    true(str(server.resp_port) in text, "the start-up lines are in the file:\n" + text)
+    quiet = t.start("--loglevel=warning")
+    quiet.stop()
+    equal(quiet.log_text(), "", "--loglevel=warning with nothing to warn of")
+    code, _, err = run(t, "--logfile=/nonexistent/folder/ebb.log", "--port=%d" % ebb.free_port(),
+                       "--memcached-port=0", "--http-port=0")
+    true(code in (1, 2) and "/nonexistent/folder/ebb.log" in err, "a log that cannot be: %d %r" %
+         (code, err))
+
+
+@case()
+def a_unix_socket_serves(t):
+    path = os.path.join(t.folder, "ebb.sock")
+    server = t.start("--unixsocket", path)
+    client = t.own(talk.Resp(0, path=path))
+    equal(client.call("SET", "k", "v"), "OK", "SET")
+    equal(t.resp(server).call("GET", "k"), b"v", "GET over TCP")
+    os.kill(server.pid, signal.SIGKILL)
+    server.process.wait()
+    server.stopped = True
+    again = t.start("--unixsocket", path)  # the dead server's socket is in the way
+    equal(t.own(talk.Resp(0, path=path)).call("PING"), "PONG", "after a crash")
+    again.stop()
+    true(not os.path.exists(path), "the socket is removed at the end")
+
+
+@case()
+def threads_share_the_work(t):
+    for threads in (1, 4):
+        server = t.start("--threads=%d" % threads)
+        equal(config(server, "threads"), str(threads), "CONFIG GET threads")
+        clients = [t.resp(server) for _ in range(16)]
+        for client in clients:
+            client.send(talk.command("INCR", "n") * 1000)
+        for client in clients:
+            for _ in range(1000):
+                client.reply()
+        equal(clients[0].call("GET", "n"), b"16000", "a counter with %d threads" % threads)
+        server.stop()

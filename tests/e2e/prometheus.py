@@ -1,0 +1,253 @@
+# SPDX-License-Identifier: MIT
+"""/metrics as Prometheus sees it: well-formed, complete, true to the kernel, never going back.
+The real Prometheus and its promtool are used where they are installed."""
+
+import json
+import math
+import os
+import random
+import re
+import time
+import urllib.parse
+import urllib.request
+
+import ebb
+import talk
+from case import MIB, RSS_COUNTS, SCALE, case, equal, mib, program, true, within
+from scenes import Values
+
+FAMILIES = """
+    ebb_build_info process_resident_memory_bytes process_virtual_memory_bytes
+    process_cpu_seconds_total process_start_time_seconds process_open_fds process_max_fds
+    ebb_page_faults_total ebb_memory_resident_bytes ebb_memory_live_peak_bytes
+    ebb_memory_resident_peak_bytes ebb_spans ebb_slots ebb_slot_size_bytes
+    ebb_compaction_cycles_total ebb_compaction_moved_objects_total ebb_compaction_moved_bytes_total
+    ebb_compaction_freed_spans_total ebb_compaction_freed_bytes_total ebb_trim_calls_total
+    ebb_trim_bytes_total ebb_refault_bytes_total ebb_items ebb_items_with_ttl ebb_lookups_total
+    ebb_lookup_hits_total ebb_commands_total ebb_connections ebb_connections_accepted_total
+    ebb_connections_closed_total ebb_network_receive_bytes_total ebb_network_transmit_bytes_total
+    """.split()
+PARTS = """live item_header slot_slack slot_free span_idle index allocator_metadata connections
+           libc_heap stacks file""".split()
+SAMPLE_SECONDS = 1  # the server looks at itself so often
+
+
+def settled(server):
+    """Metrics of a sample taken after this call."""
+    time.sleep(SAMPLE_SECONDS + 0.2)
+    return server.metrics()
+
+
+@case()
+def families_are_complete(t):
+    metrics = t.server.metrics()
+    equal([name for name in FAMILIES if name not in metrics.types], [], "families that are missing")
+    equal([part for part in PARTS if part not in metrics.parts()], [], "parts that are missing")
+    seen = set()
+    for name, labels, value in metrics.samples:
+        family = metrics.family(name)
+        true(family, "a sample without TYPE: " + name)
+        true(metrics.helps.get(family), "a family without HELP: " + family)
+        kind = metrics.types[family]
+        true(kind in ("counter", "gauge", "histogram"), "%s is a %s" % (family, kind))
+        true((kind == "counter") == name.endswith("_total") or kind == "histogram",
+             "%s is a %s by name" % (name, kind))
+        limit = "limit" in name or "_max_" in name
+        true(math.isfinite(value) or limit, "%s is %r" % (name, value))
+        row = (name, tuple(sorted(labels.items())))
+        true(row not in seen, "twice: %r" % (row,))
+        seen.add(row)
+    filled = {metrics.family(name) for name, _, _ in metrics.samples}
+    t.note("families without a sample yet: " + " ".join(sorted(set(metrics.types) - filled)))
+    reply = t.http("/metrics")
+    true(reply.headers["content-type"].startswith("text/plain; version=0.0.4"), "content type")
+
+
+@case()
+def promtool_finds_nothing_wrong(t):
+    promtool = program("promtool")
+    said = t.run(promtool, "check", "metrics", stdin=t.http("/metrics").body)
+    equal(said.text + said.error_text, "", "promtool on a fresh server")
+    client, plain = t.resp(), t.memcached()
+    for number in range(2000):
+        client.send(talk.command("SET", "k%d" % number, "v" * (number % 700), "EX", 1000))
+        client.reply()
+    client.call("NONSENSE")
+    client.call("GET", "k1")
+    plain.get("k2")
+    plain.ask("nonsense")
+    client.call("FLUSHALL")
+    client.call("MEMORY", "PURGE")
+    said = t.run(promtool, "check", "metrics", stdin=t.http("/metrics").body)
+    equal(said.text + said.error_text, "", "promtool after work")
+
+
+@case()
+def figures_follow_the_work(t):
+    client, plain = t.resp(), t.memcached()
+    before = t.server.metrics()
+    for number in range(100):
+        client.call("SET", "k%d" % number, "v" * 100)
+    for number in range(150):
+        client.call("GET", "k%d" % number)
+    client.call("EXPIRE", "k1", 100)
+    client.call("INCR", "k1")
+    plain.ask("set m 0 0 1", "x")
+    plain.get("m")
+    plain.get("nothing")
+
+    def grown(after, name, **labels):
+        return after.sum(name, **labels) - before.sum(name, **labels)
+
+    after = settled(t.server)
+    equal(grown(after, "ebb_commands_total", protocol="resp", cmd="set"), 100, "SET")
+    equal(grown(after, "ebb_commands_total", protocol="resp", cmd="get"), 150, "GET")
+    equal(grown(after, "ebb_commands_total", protocol="memcached", cmd="get"), 2, "memcached's get")
+    equal(grown(after, "ebb_commands_total", protocol="memcached", cmd="set"), 1, "memcached's set")
+    equal(grown(after, "ebb_command_errors_total", protocol="resp", cmd="incr"), 1, "INCR's errors")
+    equal(grown(after, "ebb_lookups_total"), 152, "lookups")
+    equal(grown(after, "ebb_lookup_hits_total"), 101, "hits")
+    equal(after.sum("ebb_items"), 101, "items")
+    equal(after.sum("ebb_items_with_ttl"), 1, "items with a time")
+    equal(after.parts()["live"], sum(len("k%d" % n) + 100 for n in range(100)) + 2, "part live")
+    equal(after.one("ebb_connections", protocol="resp"), 1, "RESP connections")
+    equal(after.one("ebb_connections", protocol="memcached"), 1, "memcached connections")
+    sent = sum(len(talk.command("SET", "k%d" % n, "v" * 100)) for n in range(100))
+    true(sent < grown(after, "ebb_network_receive_bytes_total", protocol="resp") < sent + 20000,
+         "bytes received")
+    true(grown(after, "ebb_network_transmit_bytes_total", protocol="resp") > 10000, "bytes sent")
+    # Where reading the classes is dear (a slow build, many shards) they are read less often.
+    within(5, lambda: t.server.metrics().sum("ebb_slots", state="used") == 101, "slots in use")
+    client.close()
+    within(5, lambda: t.server.metrics().one("ebb_connections", protocol="resp") == 0,
+           "a closed connection still counts")
+
+
+def reconcile(t, what):
+    """The parts add up to what the kernel says, within 3 %, also before the server makes them fit
+    (the skew); little is without a name, and what malloc holds does not grow with the values."""
+    metrics = settled(t.server)
+    rss, exact = t.server.rss(), t.server.rollup()["Rss"]
+    parts = metrics.parts()
+    total, rest = sum(parts.values()), parts.get("unattributed", 0)
+    own = metrics.one("process_resident_memory_bytes")
+    skew = metrics.one("ebb_memory_attribution_skew_bytes")
+    t.note("%s: parts %.0fk, RSS %.0fk, a moment later %.0fk, exactly %.0fk, skew %.0fk" %
+           ((what,) + tuple(n / 1024 for n in (total, own, rss, exact, skew))))
+    t.note("  " + ", ".join("%s %.0fk" % (part, value / 1024) for part, value in parts.items()))
+    if RSS_COUNTS:
+        for seen in (own, exact):
+            true(abs(total - seen) <= 0.03 * seen, "%s: parts are %.0fk, RSS is %.0fk" %
+                 (what, total / 1024, seen / 1024))
+        true(abs(skew) <= 0.03 * own, "%s: the skew is %s" % (what, mib(skew)))
+        true(rest <= 0.03 * exact, "%s: %s have no name" % (what, mib(rest)))
+        true(parts["libc_heap"] < 3 * MIB, "%s: malloc has %s" % (what, mib(parts["libc_heap"])))
+        true(all(value >= 0 for value in parts.values()), "%s: a negative part %r" % (what, parts))
+    return metrics
+
+
+@case(limit=90)
+def parts_add_up_to_resident_memory(t):
+    client = t.resp()
+    client.call("PING")
+    t.server.metrics()  # writing the page touches pages of code: the samples after it know them
+    reconcile(t, "idle")
+    count = 400000 // SCALE
+    small, medium = Values(100, b"s"), Values(3000, b"m")
+    small.store(client, range(count))
+    reconcile(t, "filled with small values")
+    medium.store(client, range(count // 20))
+    for number in range(20):
+        client.call("SET", "large%d" % number, bytes(1000000 + number * 4321))
+    metrics = reconcile(t, "filled with values of all sizes")
+    live = count * 109 + count // 20 * 3009 + sum(1000000 + n * 4321 + len("large%d" % n)
+                                                  for n in range(20))
+    equal(metrics.parts()["live"], live, "part live")
+    small.delete(client, random.Random(1).sample(range(count), count * 9 // 10))
+    reconcile(t, "after deleting most")
+    others = [t.resp() for _ in range(300)]
+    for other in others:
+        other.send(b"*2\r\n$3\r\nGET\r\n$10000\r\nhalf of it")
+    reconcile(t, "with 300 half commands")
+    client.call("FLUSHALL")
+    for other in others:
+        other.close()
+    reconcile(t, "after FLUSHALL")
+
+
+@case()
+def counters_never_go_down(t):
+    client, values = t.resp(), Values(1000)
+    steps = (lambda: values.store(client, range(20000)), lambda: client.call("GET", "k00000001"),
+             lambda: values.delete(client, range(0, 20000, 3)), lambda: client.call("FLUSHALL"),
+             lambda: client.call("MEMORY", "PURGE"), lambda: client.call("CONFIG", "RESETSTAT"),
+             lambda: t.memcached().stats(), lambda: time.sleep(1.2), lambda: t.resp().close())
+
+    def counters(metrics):
+        return {(name, tuple(sorted(labels.items()))): value for name, labels, value in
+                metrics.samples if metrics.types[metrics.family(name)] == "counter" or
+                re.search("_(bucket|count)$", name)}
+
+    before = counters(t.server.metrics())
+    for number, step in enumerate(steps):
+        step()
+        after = counters(t.server.metrics())
+        wrong = ["%s: %r then %r" % (row, value, after.get(row)) for row, value in before.items()
+                 if row not in after or after[row] < value]
+        equal(wrong, [], "counters after step %d" % number)
+        before = after
+
+
+def query(port, text):
+    url = "http://127.0.0.1:%d/api/v1/query?query=%s" % (port, urllib.parse.quote(text))
+    with urllib.request.urlopen(url, timeout=20) as reply:
+        answer = json.load(reply)
+    equal(answer["status"], "success", text)
+    return answer["data"]["result"]
+
+
+@case(limit=90)
+def prometheus_scrapes_it(t):
+    """The real one, each second for ten seconds, then asked over its own API."""
+    prometheus = program("prometheus")
+    port = ebb.free_port()
+    with open(os.path.join(t.folder, "prometheus.yml"), "w") as config:
+        config.write("global: {scrape_interval: 1s, scrape_timeout: 1s}\n"
+                     "scrape_configs:\n"
+                     "  - job_name: ebb\n"
+                     "    static_configs: [{targets: ['127.0.0.1:%d']}]\n" % t.server.http_port)
+    log = open(os.path.join(t.folder, "prometheus.log"), "wb")
+    t.own(log)
+    t.spawn(prometheus, "--config.file=prometheus.yml", "--storage.tsdb.path=data",
+            "--web.listen-address=127.0.0.1:%d" % port, "--log.level=warn", stdout=log, stderr=log)
+
+    def is_ready():
+        try:
+            return talk.http(port, "/-/ready").status == 200
+        except (OSError, talk.Closed):
+            return False
+
+    within(30, is_ready, "Prometheus is not ready", every=0.2)
+    within(20, lambda: query(port, "up{job='ebb'}"), "Prometheus does not begin", every=0.2)
+    client, values = t.resp(), Values(1000)
+    values.store(client, range(50000 // SCALE))
+    begin = time.monotonic()
+    while time.monotonic() - begin < 10:
+        client.call("GET", "k00000001")
+        time.sleep(0.01)
+    equal([row["value"][1] for row in query(port, "up{job='ebb'}")], ["1"], "up")
+    scrapes = int(query(port, "count_over_time(up{job='ebb'}[1m])")[0]["value"][1])
+    good = int(query(port, "sum_over_time(up{job='ebb'}[1m])")[0]["value"][1])
+    true(scrapes >= 9 and good == scrapes, "%d scrapes, %d of them good" % (scrapes, good))
+    parts = {row["metric"]["part"]: float(row["value"][1])
+             for row in query(port, "ebb_memory_resident_bytes")}
+    true(set(PARTS) <= set(parts), "parts in Prometheus: %r" % sorted(parts))
+    equal(parts["live"], 1009 * (50000 // SCALE), "part live in Prometheus")
+    resident = float(query(port, "process_resident_memory_bytes{job='ebb'}")[0]["value"][1])
+    ratio = float(query(port, "sum(ebb_memory_resident_bytes) / sum(process_resident_memory_bytes)")
+                  [0]["value"][1])
+    rate = float(query(port, "sum(rate(ebb_commands_total{cmd='get'}[10s]))")[0]["value"][1])
+    t.measured("%d scrapes, resident %s, parts / resident %.4f, %.0f GET/s" %
+           (scrapes, mib(resident), ratio, rate))
+    true(abs(ratio - 1) <= 0.03, "parts over resident: %.4f" % ratio)
+    true(rate > 1, "rate of GET: %.2f" % rate)

@@ -1,0 +1,361 @@
+# SPDX-License-Identifier: MIT
+"""What is answered, byte for byte: the recordings of wire/, and what no recording can hold.
+
+The recordings were made with Redis 7.0 and memcached 1.6 and are checked against these programs
+again where they are installed in such a version. Where Ebb means to answer otherwise, the request
+stands in DIFFERENCES with the reason, and with what Ebb must answer instead.
+"""
+
+import glob
+import os
+import random
+import re
+import time
+
+import ebb
+import script
+import talk
+from case import MIB, Failed, Skipped, case, equal, program, shown, true
+
+WIRE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire")
+SHOWN_MOST = 20
+
+# (file, request as a regular expression, reason, Ebb's reply as a regular expression)
+DIFFERENCES = (
+    ("expiry.txt", "TTL far", "Ebb keeps 48 bits of milliseconds: the year 10889 is its last",
+     r":\d{12,16}\r\n"),
+)
+
+
+def difference(step):
+    name = os.path.basename(step.source.split(":")[0])
+    for file, request, reason, reply in DIFFERENCES:
+        if file == name and re.fullmatch(request, step.text):
+            return reason, reply
+    return None
+
+
+def unpadded(reply):
+    """memcached pads a shrunken number only if none of its threads holds the item at that moment: of
+    the real one no particular padding can be asked."""
+    return re.sub(rb"VALUE (\S+ \d+) \d+\r\n(\d+) *\r\n", rb"VALUE \1 -\r\n\2\r\n", reply)
+
+
+def is_same(got, wanted, is_ebb):
+    return got == wanted if is_ebb else (unpadded(got[0]), got[1]) == (unpadded(wanted[0]), wanted[1])
+
+
+def replay(port, path, version, is_ebb):
+    """Plays a script; returns the differences as text."""
+    memcached = "mc_" in path
+    player = script.Player(port, version, memcached)
+    wrong = []
+    try:
+        player.flush()
+        for step in script.load(path):
+            got = player.play(step)
+            if got is None:
+                continue
+            known = difference(step) if is_ebb else None
+            if known:
+                if not re.fullmatch(known[1].encode("latin-1"), got[0], re.DOTALL):
+                    wrong.append("%s %s\n  got    %s\n  wanted %s (%s)" % (
+                        step.source, step.text, shown(got[0]), known[1], known[0]))
+            elif not is_same(got, (step.wanted(version), step.closed), is_ebb):
+                wrong.append("%s %s\n  got    %s%s\n  wanted %s%s" % (
+                    step.source, shown(step.text, 100), shown(got[0]), " closed" * got[1],
+                    shown(step.wanted(version)), " closed" * step.closed))
+            if got[1] and not step.closed:
+                player.connect()
+    finally:
+        player.close()
+    return wrong
+
+
+def replay_all(port, pattern, version, is_ebb=True):
+    paths = sorted(glob.glob(os.path.join(WIRE, pattern)))
+    true(paths, "no scripts " + pattern)
+    wrong = []
+    for path in paths:
+        wrong += replay(port, path, version, is_ebb)
+    if wrong:
+        more = len(wrong) - SHOWN_MOST
+        raise Failed("\n".join(wrong[:SHOWN_MOST]) + ("\nand %d more" % more if more > 0 else ""))
+
+
+@case()
+def resp2_answers_like_redis(t):
+    replay_all(t.server.resp_port, "[!m]*.txt", 2)
+
+
+@case()
+def resp3_answers_like_redis(t):
+    replay_all(t.server.resp_port, "[!m]*.txt", 3)
+
+
+@case()
+def memcached_answers_like_memcached(t):
+    replay_all(t.server.memcached_port, "mc_*.txt", 2)
+
+
+def start_redis(t):
+    """The real thing on a free port; skips the test where it is missing or of another time."""
+    path = program("redis-server")
+    said = t.run(path, "--version").text
+    if not re.search(r"v=7\.[02]\.", said):
+        raise Skipped("redis-server is not 7.0 or 7.2: " + said.strip())
+    port = ebb.free_port()
+    t.spawn(path, "--port", str(port), "--save", "", "--bind", "127.0.0.1", "--logfile",
+            os.path.join(t.folder, "redis.log"))
+    wait_port(port)
+    return port
+
+
+def start_memcached(t):
+    path = program("memcached")
+    said = t.run(path, "-V").text
+    if not re.search(r"memcached 1\.6\.", said):
+        raise Skipped("memcached is not 1.6: " + said.strip())
+    port = ebb.free_port()
+    user = ("-u", "nobody") if os.geteuid() == 0 else ()
+    t.spawn(path, *user, "-l", "127.0.0.1", "-p", str(port), "-U", "0")
+    wait_port(port)
+    return port
+
+
+def wait_port(port):
+    end = time.monotonic() + 10
+    while True:
+        try:
+            talk.Wire(port).close()
+            return
+        except OSError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.02)
+
+
+@case()
+def recordings_of_redis_are_true(t):
+    port = start_redis(t)
+    for version in (2, 3):
+        replay_all(port, "[!m]*.txt", version, is_ebb=False)
+
+
+@case()
+def recordings_of_memcached_are_true(t):
+    replay_all(start_memcached(t), "mc_*.txt", 2, is_ebb=False)
+
+
+# What names versions, addresses and times.
+
+@case()
+def hello_names_server_and_version(t):
+    for version in (2, 3):
+        client = t.resp()
+        reply = client.call("HELLO", version)
+        fields = reply if version == 3 else dict(zip(reply[::2], reply[1::2]))
+        equal(fields[b"proto"], version, "proto")
+        equal(fields[b"mode"], b"standalone", "mode")
+        equal(fields[b"role"], b"master", "role")
+        equal(fields[b"modules"], [], "modules")
+        equal(fields[b"id"], client.call("CLIENT", "ID"), "id")
+        equal(list(fields), [b"server", b"version", b"proto", b"id", b"mode", b"role", b"modules"],
+              "the fields of HELLO")
+        true(int(fields[b"version"].split(b".")[0]) >= 7, "version %r" % fields[b"version"])
+        equal(client.call_bytes("GET", "nothing"), b"_\r\n" if version == 3 else b"$-1\r\n", "nil")
+    first, second = t.resp(), t.resp()
+    true(second.call("CLIENT", "ID") > first.call("CLIENT", "ID"), "CLIENT ID grows")
+    equal(first.call("HELLO", 3, "SETNAME", "me")[b"proto"], 3, "HELLO with SETNAME")
+    equal(first.call("CLIENT", "GETNAME"), b"me", "the name")
+    equal(first.call("HELLO", 2)[5], 2, "back to RESP2")
+    equal(first.call_bytes("GET", "nothing"), b"$-1\r\n", "nil after going back")
+    equal(first.call("HELLO")[5], 2, "HELLO alone keeps the version")
+
+
+@case()
+def clients_tell_their_library(t):
+    client = t.resp()
+    equal(client.call("CLIENT", "SETINFO", "LIB-NAME", "redis-py"), "OK", "LIB-NAME")
+    equal(client.call("client", "setinfo", "lib-ver", "4.3.4"), "OK", "LIB-VER")
+    for words in (("LIB-NAME", "a b"), ("LIB-COLOUR", "red"), ("LIB-NAME",)):
+        reply = client.call("CLIENT", "SETINFO", *words)
+        true(isinstance(reply, talk.Error) and reply.startswith("ERR "), "%r: %r" % (words, reply))
+
+
+COMMANDS = ("ping echo quit hello auth select client command config info dbsize flushdb flushall "
+            "get set setex psetex setnx getset getdel getex mget mset append strlen incr decr "
+            "incrby decrby del unlink exists type expire pexpire expireat pexpireat ttl pttl "
+            "persist keys scan randomkey memory").encode().split()
+
+
+@case()
+def command_lists_and_describes_itself(t):
+    client = t.resp()
+    rows = {row[0]: row for row in client.call("COMMAND")}
+    equal(client.call("COMMAND", "COUNT"), len(rows), "COMMAND COUNT")
+    equal([name for name in COMMANDS if name not in rows], [], "commands missing from COMMAND")
+    docs = client.call("COMMAND", "DOCS", "get", "SET")
+    docs = dict(zip(docs[::2], docs[1::2]))
+    equal(sorted(docs), [b"get", b"set"], "COMMAND DOCS get SET")
+    fields = dict(zip(docs[b"get"][::2], docs[b"get"][1::2]))
+    true(fields[b"summary"] and fields[b"since"] == b"1.0.0" and fields[b"group"] == b"string",
+         "COMMAND DOCS get: %r" % fields)
+    true(len(client.call("COMMAND", "DOCS")) == 2 * len(rows), "COMMAND DOCS has a row for each")
+
+
+@case()
+def command_rows_agree_with_redis(t):
+    redis = t.own(talk.Resp(start_redis(t)))
+    rows = {row[0]: row for row in t.resp().call("COMMAND")}
+    wrong = []
+    for name in COMMANDS:
+        theirs, ours = redis.call("COMMAND", "INFO", name)[0], rows[name]
+        if theirs[1] != ours[1] or theirs[3:6] != ours[3:6]:
+            wrong.append("%s: arity and keys %r, Redis %r" % (name.decode(), [ours[1]] + ours[3:6],
+                                                             [theirs[1]] + theirs[3:6]))
+        if ("write" in theirs[2]) != ("write" in ours[2]):
+            wrong.append("%s: flags %r, Redis %r" % (name.decode(), ours[2], theirs[2]))
+    equal(wrong, [], "rows of COMMAND")
+
+
+@case()
+def info_holds_what_clients_parse(t):
+    client = t.resp()
+    client.call("SET", "k", "v", "EX", 100)
+    client.call("GET", "k")
+    client.call("GET", "nothing")
+    text = client.call("INFO").decode()
+    true(all(line == "" or line.startswith("# ") or ":" in line for line in text.split("\r\n")),
+         "lines of INFO")
+    fields = dict(line.split(":", 1) for line in text.split("\r\n") if ":" in line)
+    equal(fields["redis_mode"], "standalone", "redis_mode")
+    equal(int(fields["process_id"]), t.server.pid, "process_id")
+    equal(int(fields["tcp_port"]), t.server.resp_port, "tcp_port")
+    equal((fields["role"], fields["loading"]), ("master", "0"), "role and loading")
+    equal(int(fields["keyspace_hits"]), 1, "keyspace_hits")
+    equal(int(fields["keyspace_misses"]), 1, "keyspace_misses")
+    true(re.match(r"keys=1,expires=1,avg_ttl=\d+$", fields["db0"]), "db0:" + fields["db0"])
+    true(int(fields["used_memory"]) > 0, "used_memory")
+    true(int(fields["connected_clients"]) >= 1, "connected_clients")
+    rss = t.server.rss()
+    true(abs(int(fields["used_memory_rss"]) - rss) < 0.1 * rss + MIB, "used_memory_rss %s, RSS %d" %
+         (fields["used_memory_rss"], rss))
+    for name in ("redis_version", "uptime_in_seconds", "maxmemory", "maxmemory_policy",
+                 "used_memory_human", "used_memory_peak", "total_commands_processed",
+                 "expired_keys", "evicted_keys", "total_connections_received", "cluster_enabled"):
+        true(name in fields, "INFO lacks " + name)
+    section = client.call("INFO", "keyspace").decode()
+    true(section.startswith("# Keyspace\r\ndb0:") and "redis_version" not in section, section)
+    equal(client.call("INFO", "nothing-of-the-sort"), b"", "an unknown section")
+    client.call("HELLO", 3)
+    true(client.call_bytes("INFO", "server").startswith(b"="), "INFO is verbatim text in RESP3")
+
+
+@case()
+def times_of_life_are_exact(t):
+    client = t.resp()
+    for words, pttl in ((("PEXPIRE", "k", 50000), 50000), (("EXPIRE", "k", 50), 50000),
+                        (("PEXPIREAT", "k", int(time.time() * 1000) + 50000), 50000),
+                        (("SET", "k", "v", "PX", 20000), 20000), (("PSETEX", "k", 9000, "v"), 9000),
+                        (("GETEX", "k", "PX", 7000), 7000), (("SETEX", "k", 6, "v"), 6000)):
+        client.call("SET", "k", "v")
+        client.call(*words)
+        left = client.call("PTTL", "k")
+        true(pttl - 2000 < left <= pttl, "%r leaves PTTL %r" % (words, left))
+    client.call("SET", "k", "v", "PX", 300)
+    begin = time.monotonic()
+    while client.call("EXISTS", "k"):
+        time.sleep(0.005)
+    took = time.monotonic() - begin
+    true(0.28 < took < 1, "300 ms lasted %.3f s" % took)
+
+
+@case()
+def scan_finds_what_stays(t):
+    """Keys that are there from first to last are given, while others come and go in masses."""
+    client, chance = t.resp(), random.Random(7)
+    stay = {b"stay:%d" % n for n in range(5000)}
+    for key in stay:
+        client.send(talk.command("SET", key, "v"))
+    for _ in stay:
+        client.reply()
+    seen, cursor, calls, made = set(), 0, 0, 0
+    while True:
+        cursor, keys = client.call("SCAN", int(cursor), "COUNT", 100)
+        seen.update(keys)
+        calls += 1
+        for _ in range(200):  # ten thousands of new keys in the first half, then gone
+            made += 1
+            client.send(talk.command("SET", "come:%d" % made, "v") if calls < 25 else
+                        talk.command("DEL", *("come:%d" % chance.randrange(5000) for _ in "1234")))
+        for _ in range(200):
+            client.reply()
+        if int(cursor) == 0:
+            break
+        true(calls < 5000, "SCAN does not come to an end")
+    equal(len(stay - seen), 0, "keys that SCAN left out")
+    found, cursor = [], 0
+    while True:
+        cursor, keys = client.call("SCAN", int(cursor), "MATCH", "stay:1*", "COUNT", 1000)
+        found += keys
+        if int(cursor) == 0:
+            break
+    equal(set(found), {k for k in stay if k.startswith(b"stay:1")}, "SCAN MATCH")
+    equal(sorted(client.call("KEYS", "stay:*")), sorted(stay), "KEYS")
+
+
+@case()
+def large_values_pass(t):
+    client, plain = t.resp(), t.memcached()
+    chance = random.Random(3)
+    for size in (65535, 65536, 65537, 1 << 20, 5000001, 64 << 20):
+        value = chance.randbytes(size)
+        equal(client.call("SET", "large", value), "OK", "SET of %d bytes" % size)
+        true(client.call("GET", "large") == value, "GET of %d bytes" % size)
+        equal(client.call("APPEND", "large", "tail"), size + 4, "APPEND to %d bytes" % size)
+        true(client.call("GET", "large") == value + b"tail", "GET after APPEND")
+    value = chance.randbytes(1000000)
+    equal(plain.ask("set large 5 0 %d" % len(value), value), b"STORED", "memcached's set")
+    true(plain.get("large")[:2] == (5, value), "memcached's get")
+
+
+@case()
+def cas_is_unique_to_a_value(t):
+    client = t.memcached()
+    client.ask("set k 0 0 1", "a")
+    first = client.get("k", "gets")[2]
+    equal(client.get("k", "gets")[2], first, "the number stays while the value does")
+    equal(client.ask("cas k 0 0 1 %d" % (first + 1000), "x"), b"EXISTS", "a wrong number")
+    equal(client.ask("cas k 3 0 1 %d" % first, "b"), b"STORED", "the right number")
+    equal(client.ask("cas k 0 0 1 %d" % first, "c"), b"EXISTS", "a used number")
+    seen = {first}
+    for line, value in (("set k 0 0 1", "1"), ("incr k 1", None), ("append k 0 0 1", "1"),
+                        ("prepend k 0 0 1", "1"), ("decr k 1", None), ("replace k 0 0 1", "9")):
+        client.ask(line, value)
+        number = client.get("k", "gets")[2]
+        true(number not in seen, "%s keeps the number" % line)
+        seen.add(number)
+    number = client.get("k", "gets")[2]
+    equal(t.resp().call("APPEND", "k", "x"), 2, "a change through RESP")
+    equal(client.ask("cas k 0 0 1 %d" % number, "z"), b"EXISTS", "the number from before it")
+
+
+@case()
+def memcached_stats_count(t):
+    client = t.memcached()
+    client.ask("set k 0 0 1", "v")
+    client.get("k")
+    client.get("nothing")
+    client.ask("delete nothing")
+    stats = client.stats()
+    equal(int(stats["pid"]), t.server.pid, "pid")
+    for name, count in (("cmd_set", 1), ("cmd_get", 2), ("get_hits", 1), ("get_misses", 1),
+                        ("delete_misses", 1), ("curr_items", 1), ("cas_misses", 0),
+                        ("cas_hits", 0), ("cas_badval", 0)):
+        equal(int(stats[name]), count, "STAT " + name)
+    for name in ("uptime", "time", "version", "pointer_size", "curr_connections", "bytes",
+                 "limit_maxbytes", "threads", "total_connections", "evictions", "bytes_read",
+                 "bytes_written", "total_items", "cmd_flush", "cmd_touch"):
+        true(name in stats, "stats lacks " + name)
+    true(re.match(rb"VERSION \d+\.\d+\.\d+$", client.ask("version")), "version")

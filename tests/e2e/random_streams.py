@@ -1,0 +1,354 @@
+# SPDX-License-Identifier: MIT
+"""Random commands, valid and not, for Ebb and for the real server beside it; every reply the same.
+
+The stream is made once from a printed seed, pipelined, and cut at random bytes, at other places
+for each server. EBB_E2E_SEED repeats a run, EBB_E2E_COMMANDS makes it longer. Replies whose order
+or moment is nobody's promise are compared as far as the promise goes: see comparable_resp().
+"""
+
+import glob
+import os
+import random
+import re
+import time
+
+import script
+import talk
+from case import SCALE, case, equal, shown, true
+from protocol import WIRE, DIFFERENCES, start_memcached, start_redis
+
+COMMANDS = int(os.environ.get("EBB_E2E_COMMANDS") or 20000) // SCALE
+BATCH = 250
+
+KEYS = [b"k%d" % n for n in range(24)] + [b"", b"K1", b"bin\x00\r\n", b"long" * 60, b"big" * 4000]
+NUMBERS = [0, 1, -1, 2, 7, 10, 100, 4096, 2**31, 2**32, 2**63 - 1, -2**63, 2**63, 2**64, 10**30,
+           "ten", "1.5", "", " 1", "01", "+1", "-0", "0x10"]
+WRONG_SECONDS = [0, -1, 2**63 - 1, 2**53, "ten", ""]
+FAR_AWAY = 200 * 10**9
+PATTERNS = ["*", "k*", "k?", "k[0-9]", "k[^1]*", "nothing*", "*1*", "[", "\\k1", "k1", "?"]
+
+
+def value_of(chance):
+    kind = chance.random()
+    if kind < 0.35:
+        number = chance.randrange(10**6)
+        return b"%d" % chance.choice([0, 1, -5, 17, 2**62, -2**63, 2**63 - 1, number])
+    if kind < 0.85:
+        return chance.randbytes(chance.choice([0, 1, 3, 20, 60, 100, 200, 500]))
+    if kind < 0.97:
+        return chance.randbytes(chance.randrange(1000, 9000))
+    return chance.randbytes(chance.choice([16383, 16384, 40000, 65536, 70000, 300000]))
+
+
+def seconds(chance):
+    """Far away, and hardly ever twice the same: GT and LT would then ask for the millisecond."""
+    return chance.choice(WRONG_SECONDS) if chance.random() < 0.3 else chance.randrange(10**5, 10**6)
+
+
+def letters(chance, word):
+    return chance.choice([word, word, word.lower(), word.title()])
+
+
+class RespMaker:
+    """Makes commands. Times are far away or long gone, so that no reply depends on the moment."""
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.scripted = []
+        # No end of the connection, no other protocol version, nothing that waits.
+        unfit = "|".join(["quit.*", "hello.*", r".*\b30", ".*(EXAT|PXAT) 1", ".* (GT|LT)"] +
+                         [request for _, request, _, _ in DIFFERENCES])
+        for path in sorted(glob.glob(os.path.join(WIRE, "[!m]*.txt"))):
+            if path.endswith("raw.txt"):
+                continue
+            for step in script.load(path):
+                if step.kind == ">" and not re.fullmatch(unfit, step.text, re.IGNORECASE):
+                    self.scripted.append(step.request(False))
+
+    def time_option(self):
+        word = self.chance.choice(["EX", "PX", "EXAT", "PXAT"])
+        number = seconds(self.chance)
+        if isinstance(number, int) and 0 < number < 2**50:
+            number = {"EX": number, "PX": number * 1000, "EXAT": number + int(time.time()),
+                      "PXAT": (number + int(time.time())) * 1000}[word]
+        return [letters(self.chance, word), number]
+
+    def words(self):
+        chance = self.chance
+        key, other, value = chance.choice(KEYS), chance.choice(KEYS), value_of(chance)
+        kind = chance.choice((
+            "SET SET SET SET SETO SETO SETO GET GET GET GET MGET MSET APPEND STRLEN INCR DECR "
+            "INCRBY DECRBY DEL DEL UNLINK EXISTS TYPE EXPIRE EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL "
+            "PTTL PERSIST GETSET GETDEL GETEX SETNX SETEX PSETEX KEYS SCAN DBSIZE SELECT RANDOMKEY "
+            "PING ECHO FLUSH NONSENSE").split())
+        if kind == "SETO":
+            words = ["SET", key, value]
+            for _ in range(chance.randrange(1, 4)):
+                words += chance.choice([["NX"], ["XX"], ["GET"], ["KEEPTTL"], self.time_option(),
+                                        self.time_option(), ["BOGUS"]])
+            return words
+        if kind in ("GET", "STRLEN", "INCR", "DECR", "TYPE", "TTL", "PTTL", "PERSIST", "GETDEL"):
+            return [kind, key]
+        if kind in ("SET", "APPEND", "GETSET", "SETNX"):
+            return [kind, key, value]
+        if kind in ("INCRBY", "DECRBY"):
+            return [kind, key, chance.choice(NUMBERS)]
+        if kind in ("DEL", "UNLINK", "EXISTS", "MGET"):
+            return [kind] + [chance.choice(KEYS) for _ in range(chance.randrange(1, 6))]
+        if kind == "MSET":
+            return [kind, key, value, other, value_of(chance)]
+        if kind in ("SETEX", "PSETEX"):
+            return [kind, key, seconds(chance), value]
+        if kind in ("EXPIRE", "PEXPIRE", "EXPIREAT", "PEXPIREAT"):
+            number = seconds(chance)
+            if isinstance(number, int) and 0 < number < 2**50:
+                number += int(time.time()) if kind.endswith("AT") else 0
+                number *= 1000 if kind.startswith("P") else 1
+            options = ["NX", "XX", "GT", "LT", "BOGUS"]
+            return [kind, key, number] + [chance.choice(options)
+                                          for _ in range(chance.choice([0, 0, 0, 1, 1, 2]))]
+        if kind == "GETEX":
+            return [kind, key] + chance.choice([[], ["PERSIST"], self.time_option(), ["BOGUS"]])
+        if kind == "KEYS":
+            return [kind, chance.choice(PATTERNS)]
+        if kind == "SCAN":
+            return [kind, chance.choice([0, 0, 0, "ten"]), "COUNT", 1000, "MATCH",
+                    chance.choice(PATTERNS)]
+        if kind == "SELECT":
+            return [kind, chance.choice([0, 0, 0, 0, 1, 2, 16, "x"])]
+        if kind == "FLUSH":
+            if chance.random() < 0.8:
+                return ["PING", value]
+            return chance.choice([["FLUSHDB"], ["FLUSHALL", "ASYNC"], ["FLUSHDB", "BOGUS"]])
+        if kind == "NONSENSE":
+            return [chance.randbytes(chance.randrange(1, 30)).replace(b"\0", b"0"), value[:300]]
+        return {"DBSIZE": ["DBSIZE"], "RANDOMKEY": ["RANDOMKEY"], "PING": ["PING"],
+                "ECHO": ["ECHO", value]}[kind]
+
+    def make(self):
+        """(name, bytes) of one command."""
+        chance, kind = self.chance, self.chance.random()
+        if kind < 0.15:
+            request = chance.choice(self.scripted)
+            return talk.decode(request)[0].upper().decode("latin-1"), request
+        words = self.words()
+        if kind < 0.22:  # a word too many, too few, or at the wrong place
+            at = chance.randrange(1, len(words) + 1)
+            words = chance.choice([words[:at], words[:at] + [b"surplus"] + words[at:],
+                                   words + [words[-1]]])
+        words[0] = letters(chance, words[0]) if isinstance(words[0], str) else words[0]
+        name = talk.bytes_of(words[0]).upper().decode("latin-1")
+        if kind < 0.30 and all(re.fullmatch(rb"[a-zA-Z0-9*]+", talk.bytes_of(w)) for w in words) \
+                and sum(map(len, map(talk.bytes_of, words))) < 10000:
+            return name, b" ".join(map(talk.bytes_of, words)) + b"\r\n"
+        return name, talk.command(*words)
+
+
+def comparable_resp(name, raw):
+    """A reply with what may differ taken out: order of keys, choice of a key, the last second."""
+    value = talk.decode(raw)
+    if name == "RANDOMKEY" and not isinstance(value, talk.Error):
+        return raw[:1] == b"$" and value is not None
+    if name == "KEYS" and isinstance(value, list):
+        return sorted(value)
+    if name == "SCAN" and isinstance(value, list):
+        return "some keys"  # a page is filled as the server's table likes
+    if name in ("TTL", "PTTL") and isinstance(value, int) and value > 0:
+        if value > FAR_AWAY:
+            return "far away"  # protocol.DIFFERENCES: Ebb has a last year
+        return Near(value, 1 if name == "TTL" else 1000)
+    return raw
+
+
+class Near:
+    def __init__(self, number, slack):
+        self.number, self.slack = number, slack
+
+    def __eq__(self, other):
+        return isinstance(other, Near) and abs(self.number - other.number) <= self.slack
+
+    def __repr__(self):
+        return "%d or so" % self.number
+
+
+def send_in_pieces(wire, data, chance):
+    """Cuts the stream anywhere; some pieces arrive alone."""
+    at = 0
+    while at < len(data):
+        most = chance.choice([1, 7, 100, 4000, 65536, 65536, 65536])
+        size = chance.randrange(1, most + 1)
+        wire.send(data[at:at + size])
+        at += size
+        if chance.random() < 0.05:
+            time.sleep(0.0005)
+
+
+def exchange_in_pieces(wire, data, chance, count):
+    send_in_pieces(wire, data, chance)
+    return [wire.reply_bytes() for _ in range(count)]
+
+
+def compare_resp(t, version):
+    seed = int(os.environ.get("EBB_E2E_SEED") or random.randrange(1 << 32))
+    t.note("seed %d" % seed)
+    chance = random.Random(seed)
+    maker = RespMaker(chance)
+    ours, theirs = t.resp(), t.own(talk.Resp(start_redis(t)))
+    if version == 3:
+        ours.call("HELLO", 3)
+        theirs.call("HELLO", 3)
+    done, errors = 0, 0
+    while done < COMMANDS:
+        batch = [maker.make() for _ in range(min(BATCH, COMMANDS - done))]
+        stream = b"".join(request for _, request in batch)
+        wanted = exchange_in_pieces(theirs, stream, chance, len(batch))
+        got = exchange_in_pieces(ours, stream, chance, len(batch))
+        for index, (name, request) in enumerate(batch):
+            mine, other = comparable_resp(name, got[index]), comparable_resp(name, wanted[index])
+            errors += wanted[index].startswith(b"-")
+            equal(mine, other, "command %d %s" % (done + index, shown(request)))
+        done += len(batch)
+    t.note("%d commands, %d of them answered with an error" % (done, errors))
+    for database in (0, 1, 2):
+        ours.call("SELECT", database)
+        theirs.call("SELECT", database)
+        keys = sorted(theirs.call("KEYS", "*"))
+        equal(sorted(ours.call("KEYS", "*")), keys, "the keys of database %d" % database)
+        for key in keys:
+            equal(ours.call("GET", key), theirs.call("GET", key), "the value of %r" % key)
+
+
+@case(limit=60)
+def resp2_stream_is_answered_as_by_redis(t):
+    compare_resp(t, 2)
+
+
+@case(limit=60)
+def resp3_stream_is_answered_as_by_redis(t):
+    compare_resp(t, 3)
+
+
+class MemcachedMaker:
+    """Makes commands that leave the stream in step: what is wrong is wrong in its line."""
+
+    def __init__(self, chance):
+        self.chance = chance
+        self.numbers = [b"n%d" % n for n in range(8)]
+        self.texts = [b"k%d" % n for n in range(10)] + [b"K" * 250]
+        self.keys = self.numbers + self.texts
+
+    def make(self, unique):
+        """Bytes of one command; unique(key) is the CAS number that this server gave out."""
+        chance = self.chance
+        key, noreply = chance.choice(self.keys), chance.choice([b"", b"", b"", b" noreply"])
+        kind = chance.choice(b"set set set set add replace append prepend cas get get get gets gat "
+                             b"gats delete incr incr decr touch flush_all verbosity bad bad"
+                             .split())
+        if kind in (b"set", b"add", b"replace", b"append", b"prepend", b"cas"):
+            # memcached reads on behind a value of white space or of 2^63 and more, and pads a
+            # number that got shorter with blanks or not, as the moment has it.
+            value = value_of(chance).lstrip()
+            if re.fullmatch(rb"\d{19}", value):
+                value = value[:18]
+            if kind in (b"append", b"prepend"):
+                key = chance.choice(self.texts)
+            tail = b""
+            if kind == b"cas":
+                wrong = b"%d" % (2**60 + chance.randrange(9))
+                tail = b" " + (unique(key) if chance.random() < 0.7 else wrong)
+            flags = chance.choice([0, 0, 1, 77, 2**32 - 1])
+            exptime = chance.choice([0, 0, 0, 0, 0, 0, 10000, 100000, -1])
+            return b"%b %b %d %d %d%b%b\r\n%b\r\n" % (kind, key, flags, exptime, len(value), tail,
+                                                    noreply, value)
+        if kind in (b"get", b"gets"):
+            return kind + b"".join(b" " + chance.choice(self.keys)
+                                   for _ in range(chance.choice([1, 1, 2, 5, 30]))) + b"\r\n"
+        if kind in (b"gat", b"gats"):
+            return b"%b %d %b %b\r\n" % (kind, chance.choice([0, 1000, 100000]), key,
+                                         chance.choice(self.keys))
+        if kind in (b"incr", b"decr"):
+            return b"%b %b %d%b\r\n" % (kind, chance.choice(self.numbers),
+                                       chance.choice([0, 1, 5, 1000, 2**40]), noreply)
+        if kind == b"touch":
+            return b"touch %b %d%b\r\n" % (key, chance.choice([0, 1000, -1]), noreply)
+        if kind == b"flush_all":
+            return b"flush_all%b\r\n" % noreply if chance.random() < 0.1 else b"get %b\r\n" % key
+        if kind == b"verbosity":
+            return b"verbosity 0%b\r\n" % noreply
+        if kind == b"delete":
+            return b"delete %b%b\r\n" % (key, noreply)
+        return chance.choice([b"nonsense\r\n", b"get\r\n", b"incr %b x\r\n" % key, b"touch\r\n",
+                              b"delete %b 7\r\n" % key, b"decr %b -1\r\n" % key,
+                              b"GET %b\r\n" % key, b"set %b\r\n" % key,
+                              b"get %b\r\n" % (b"x" * 251),
+                              b"incr %b\r\n" % key, b"flush_all bogus\r\n", b"gat x %b\r\n" % key])
+
+
+MARK = b"VALUE mark 0 %d\r\n%b\r\nEND\r\n"
+GETS_NUMBER = re.compile(rb"(VALUE (\S+) \d+ \d+) (\d+)(?=\r\n)")
+NUMBER_VALUE = re.compile(rb"(VALUE n\d \d+) \d+( #)?\r\n(\d+) *\r\n")
+
+
+def comparable_memcached(answer):
+    """CAS numbers are each server's own; blanks behind a number are nobody's promise."""
+    return NUMBER_VALUE.sub(rb"\1 ?\2\r\n\3\r\n", GETS_NUMBER.sub(rb"\1 #", answer))
+
+
+def marked(wire, commands, token, send):
+    """Sends commands and one that ends them; returns all replies before the mark."""
+    send(wire, commands + b"set mark 0 0 %d noreply\r\n%b\r\nget mark\r\n" % (len(token), token))
+    mark = MARK % (len(token), token)
+    return wire.until(mark)[:-len(mark)]
+
+
+@case(limit=90)
+def memcached_stream_is_answered_as_by_memcached(t):
+    """memcached itself is asked command by command: a get of a key too long makes 1.6.18 forget the
+    replies it still owes. CAS numbers are used with the server that gave them out."""
+    seed = int(os.environ.get("EBB_E2E_SEED") or random.randrange(1 << 32))
+    t.note("seed %d" % seed)
+    chance = random.Random(seed)
+    maker = MemcachedMaker(chance)
+    ours, theirs = t.memcached(), t.own(talk.Memcached(start_memcached(t)))
+    numbers = {ours: {}, theirs: {}}
+
+    def make(wire, state):
+        chance.setstate(state)
+        given = dict(numbers[wire])
+        return [maker.make(lambda key: given.get(key, b"%d" % (2**60))) for _ in range(BATCH)]
+
+    def note_numbers(wire, answer):
+        for _, key, number in GETS_NUMBER.findall(answer):
+            numbers[wire][key] = number
+
+    for done in range(0, COMMANDS, BATCH):
+        state = chance.getstate()
+        batch, wanted = make(theirs, state), []
+        for index, request in enumerate(batch):
+            answer = marked(theirs, request, b"%d" % (done + index), talk.Wire.send)
+            note_numbers(theirs, answer)
+            wanted.append(comparable_memcached(answer))
+        answer = marked(ours, b"".join(make(ours, state)), b"%d" % done,
+                        lambda wire, data: send_in_pieces(wire, data, random.Random(done)))
+        note_numbers(ours, answer)
+        got = comparable_memcached(answer)
+        if got != b"".join(wanted):
+            explain_memcached(done, batch, got, wanted)
+    true(numbers[theirs], "no CAS number was ever seen")
+    for key in maker.texts:
+        equal(ours.get(key.decode()), theirs.get(key.decode()), "the value of %r" % key)
+
+
+def explain_memcached(done, batch, got, wanted):
+    """Names the first command whose reply differs, and those before it about the same key."""
+    at = index = 0
+    while got[at:at + len(wanted[index])] == wanted[index]:
+        at += len(wanted[index])
+        index += 1
+    about = [shown(c, 90) for c in batch[:index] if set(c.split(b"\r\n")[0].split(b" ")[1:2]) &
+             set(batch[index].split(b"\r\n")[0].split(b" ")[1:])]
+    part = next((i for i, (a, b) in enumerate(zip(got[at:], wanted[index])) if a != b), 0)
+    start = max(0, part - 60)
+    equal(got[at + start:at + part + 60], wanted[index][start:part + 60],
+          "command %d %s after\n  %s\nfrom byte %d of the reply" % (
+              done + index, shown(batch[index], 100), "\n  ".join(about[-10:]), start))

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Fuzzes each target for SECONDS (default 60), one after the other, from its corpus. New inputs are
+# kept under build/fuzz; a finding stops the run and names the file that shows it.
+set -eu
+cd "$(dirname "$0")/../.."
+seconds=${1:-60}
+out=build/fuzz
+mkdir -p "$out"
+
+if pkg-config --exists libllhttp 2>/dev/null; then
+    llhttp=$(pkg-config --cflags --libs libllhttp)
+else
+    llhttp="-I/usr/share/include/llhttp /usr/share/llhttp/api.c /usr/share/llhttp/http.c /usr/share/llhttp/llhttp.c"
+fi
+
+for source in tests/fuzz/fuzz_*.c; do
+    name=$(basename "$source" .c)
+    case $name in
+    fuzz_alloc) # the twin without the fuzzer's counters: they are no news, and cost most of the time
+        for part in twin fake_os; do
+            clang -std=c11 -O2 -g -D_GNU_SOURCE -fsanitize=address -c "tests/support/$part.c" \
+                -o "$out/$part.o"
+        done
+        parts="alloc/*.c $out/twin.o $out/fake_os.o -fno-sanitize-coverage=trace-cmp" ;;
+    *) parts="tests/support/feed.c tests/support/feed_targets.c proto/*.c $llhttp" ;;
+    esac
+    echo "fuzz: $name for $seconds s"
+    # shellcheck disable=SC2086
+    clang -std=c11 -O1 -g -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
+        -fno-sanitize-recover=undefined "$source" $parts -lm -lpthread -o "$out/$name"
+    mkdir -p "$out/corpus-${name#fuzz_}"
+    seeds=tests/fuzz/corpus/${name#fuzz_}
+    "$out/$name" -max_total_time="$seconds" -print_final_stats=0 -artifact_prefix="$out/" \
+        -verbosity=0 "$out/corpus-${name#fuzz_}" $([ -d "$seeds" ] && echo "$seeds")
+done
+echo "fuzz: no findings"

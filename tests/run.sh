@@ -1,0 +1,90 @@
+#!/usr/bin/env bash
+# Runs tests and counts them. Each program prints TAP ("ok 1 - name"); a program that ends badly
+# without saying which test failed counts as one failure.
+#
+#   run.sh test                 everything `make test` promises (release, asan, hard, some of tsan)
+#   run.sh suite BUILD          unit and end-to-end tests of one build
+#   run.sh unit BUILD [NAME]    unit tests of one build, or one of them
+#   run.sh e2e BUILD [NAME]     end-to-end tests of one build, or one module of them
+set -u
+cd "$(dirname "$0")/.."
+# An allocation that can't be had is refused, as by libc; some tests ask for one.
+export TSAN_OPTIONS="allocator_may_return_null=1:${TSAN_OPTIONS:-}"
+passed=0
+failed=0
+skipped=0
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+
+# run_tap TITLE COMMAND...: runs it, counts its TAP lines, shows what failed.
+run_tap() {
+    local title=$1 ok bad skip status start=$SECONDS
+    shift
+    "$@" >"$log" 2>&1
+    status=$?
+    ok=$(grep '^ok ' "$log" | grep -vc '# SKIP')
+    bad=$(grep '^not ok ' "$log" | grep -vc '# SKIP')
+    skip=$(grep -Ec '^(not )?ok .*# SKIP' "$log") # "not ok" is cmocka's way of saying it
+    if [ $status -ne 0 ] && [ "$bad" -eq 0 ]; then
+        bad=1
+    fi
+    passed=$((passed + ok))
+    failed=$((failed + bad))
+    skipped=$((skipped + skip))
+    if [ "$bad" -gt 0 ]; then
+        printf 'FAILED  %-44s %3d ok, %d failed, exit %d\n' "$title" "$ok" "$bad" $status
+        sed 's/^/        /' "$log" | tail -n "${LINES_SHOWN:-60}"
+    else
+        printf 'ok      %-44s %3d tests, %d s\n' "$title" "$ok" $((SECONDS - start))
+        grep -E '^# measured|# SKIP' "$log" | sed 's/^/        /'
+    fi
+}
+
+unit() { # unit BUILD [NAME]
+    local program
+    for program in "$1"/tests/test_*; do
+        [ -x "$program" ] && [ -f "$program" ] || continue
+        case $program in *.o | *.d) continue ;; esac
+        [ -z "${2:-}" ] || [ "$(basename "$program")" = "test_$2" ] || continue
+        run_tap "$1: $(basename "$program")" timeout 300 env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
+    done
+}
+
+e2e() { # e2e BUILD [NAME]
+    local scale=1 no_rss=""
+    case $1 in
+    *asan | *tsan | *hard) scale=20 no_rss=1 ;;
+    esac
+    local modules=${2:-$(/usr/bin/python3 tests/e2e/run.py --list-modules)}
+    for module in $modules; do
+        run_tap "$1: e2e $module" env EBB_BIN="$1/ebb" EBB_E2E_SCALE=$scale \
+            EBB_E2E_NO_RSS=$no_rss timeout 600 /usr/bin/python3 tests/e2e/run.py "$module"
+    done
+}
+
+case ${1:-} in
+test)
+    unit build
+    unit build/asan
+    unit build/hard
+    for program in build/tsan/tests/test_*_threads; do
+        [ -x "$program" ] && run_tap "tsan: $(basename "$program")" timeout 300 \
+            env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
+    done
+    e2e build
+    ;;
+suite)
+    unit "$2"
+    e2e "$2"
+    ;;
+unit) unit "$2" "${3:-}" ;;
+e2e) e2e "$2" "${3:-}" ;;
+*)
+    sed -n '2,9p' "$0"
+    exit 2
+    ;;
+esac
+mkdir -p build
+echo "$passed $failed $skipped" >build/test-counts
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

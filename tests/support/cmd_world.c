@@ -1,0 +1,218 @@
+/* SPDX-License-Identifier: MIT */
+/* cmd_world.c: see cmd_world.h.
+ */
+#include "cmd_world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define WORLD_ANSWER_MAX_BYTES (256u << 20)
+
+static void require(bool condition, const char *what)
+{
+    if (condition)
+        return;
+    fprintf(stderr, "cmd_world: %s\n", what);
+    abort();
+}
+
+/* Upkeep's clock is a function without context. */
+static uint64_t clock_ms = WORLD_NOW_MS;
+
+static uint64_t read_clock(void)
+{
+    return clock_ms;
+}
+
+/* ---- what the server does for commands ---- */
+
+static void sum_counters(void *context, struct counters *sum)
+{
+    const struct world *world = context;
+    counters_sum(sum, &world->counters);
+}
+
+static void sum_store(void *context, struct store_stats *stats)
+{
+    store_stats(((struct world *)context)->store, stats);
+}
+
+static void reset_counters(void *context)
+{
+    struct world *world = context;
+    memset(&world->counters, 0, sizeof(world->counters));
+    world->resets++;
+}
+
+static size_t write_address(const struct client *client, bool local, char *text, size_t size)
+{
+    (void)client;
+    return (size_t)snprintf(text, size, "127.0.0.1:%d", local ? 6379 : 50000);
+}
+
+static void count_shutdown(void *context)
+{
+    ((struct world *)context)->shutdowns++;
+}
+
+static void count_change(void *context, size_t index)
+{
+    struct world *world = context;
+    require(index < options_count(), "an option that is none has changed");
+    require(world->option_locks % 2 == 0, "an option has changed under the lock");
+    world->options_changed++;
+}
+
+static void lock_options(void *context)
+{
+    struct world *world = context;
+    require(world->option_locks++ % 2 == 0, "the options are locked twice");
+}
+
+static void unlock_options(void *context)
+{
+    struct world *world = context;
+    require(world->option_locks++ % 2 == 1, "the options are not locked");
+}
+
+/* ---- a world ---- */
+
+static void init_service(struct world *world)
+{
+    world->service = (struct service){
+        .options = &world->options,
+        .store = world->store,
+        .start_ms = WORLD_NOW_MS - 3000,
+        .executable = "/usr/bin/ebb",
+        .config_file = "",
+        .server = world,
+        .counters = sum_counters,
+        .counters_total = sum_counters,
+        .store_stats = sum_store,
+        .counters_reset = reset_counters,
+        .worker_count = 1,
+        .client_address = write_address,
+        .shutdown = count_shutdown,
+        .option_changed = count_change,
+        .options_lock = lock_options,
+        .options_unlock = unlock_options,
+    };
+    memset(world->service.run_id, 'a', 40);
+}
+
+void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
+{
+    struct store_config config = {.shard_count = shards,
+                                  .database_count = 16,
+                                  .reserve_bytes = reserve_bytes,
+                                  .now_ms = read_clock};
+
+    memset(world, 0, sizeof(*world));
+    options_init(&world->options);
+    require(store_create(&world->store, &config) == STORE_OK, "no store");
+    store_session_init(&world->session, world->store);
+    world->session.now_ms = WORLD_NOW_MS;
+    init_service(world);
+    world->client = (struct client){.id = 7,
+                                    .resp_version = 2,
+                                    .authenticated = true,
+                                    .connected_ms = WORLD_NOW_MS - 2000,
+                                    .last_command_ms = WORLD_NOW_MS,
+                                    .last_command = COMMAND_COUNT};
+    ebb_buf_init(&world->out, WORLD_ANSWER_MAX_BYTES);
+    world->context = (struct cmd_context){.service = &world->service,
+                                          .store = &world->session,
+                                          .counters = &world->counters,
+                                          .client = &world->client,
+                                          .reply = {.out = &world->out, .version = 2}};
+}
+
+void world_init(struct world *world)
+{
+    world_init_with(world, 1, 0);
+}
+
+void world_release(struct world *world)
+{
+    store_leave(&world->session);
+    require(store_check(world->store) == 0, "the store is damaged");
+    store_destroy(world->store);
+    client_release(&world->client);
+    options_release(&world->options);
+    ebb_buf_release(&world->out);
+}
+
+/* As net/ ends a batch. Returns the answer with a NUL behind it. */
+static const char *finish(struct world *world)
+{
+    store_leave(&world->session);
+    require(!world->out.failed, "the answer is too long");
+    char *end = ebb_buf_reserve(&world->out, 1);
+    require(end != NULL, "no memory for the answer");
+    *end = '\0';
+    return ebb_buf_data(&world->out);
+}
+
+const char *world_resp_words(struct world *world, const struct ebb_slice *words, uint32_t count)
+{
+    struct ebb_args args = {.count = count, .capacity = count};
+
+    args.at = malloc((count + 1) * sizeof(*words));
+    require(args.at != NULL, "no memory for the words");
+    memcpy(args.at, words, count * sizeof(*words));
+    ebb_buf_clear(&world->out);
+    cmd_run_resp(&world->context, &args);
+    free(args.at);
+    return finish(world);
+}
+
+const char *world_resp(struct world *world, const char *line)
+{
+    struct ebb_resp_parser parser;
+    struct ebb_args args;
+    size_t len = strlen(line) + 2;
+    char *text = malloc(len + 1);
+
+    require(text != NULL, "no memory for the line");
+    snprintf(text, len + 1, "%s\r\n", line);
+    ebb_resp_parser_init(&parser);
+    ebb_args_init(&args);
+    require(ebb_resp_parse(&parser, text, len, &args) == (ssize_t)len, "not a command line");
+    const char *answer = world_resp_words(world, args.at, args.count);
+    ebb_args_release(&args);
+    free(text);
+    return answer;
+}
+
+const char *world_mc(struct world *world, const char *text)
+{
+    struct ebb_mc_parser parser;
+    struct ebb_mc_command command;
+    size_t left = strlen(text);
+
+    ebb_buf_clear(&world->out);
+    ebb_mc_parser_init(&parser, 1u << 20);
+    ebb_mc_command_init(&command);
+    while (left > 0) {
+        ssize_t used = ebb_mc_parse(&parser, text, left, &command);
+        require(used > 0, "not whole commands");
+        cmd_run_mc(&world->context, &command);
+        text += used;
+        left -= (size_t)used;
+    }
+    ebb_mc_command_release(&command);
+    return finish(world);
+}
+
+void world_upkeep(struct world *world)
+{
+    clock_ms = (uint64_t)world->session.now_ms;
+    for (int i = 0; i < 100; i++)
+        store_upkeep(world->store);
+}
+
+size_t world_answer_len(const struct world *world)
+{
+    return ebb_buf_len(&world->out);
+}

@@ -1,0 +1,153 @@
+# Ebb: one Makefile, no configure. `make help` lists what it can do.
+#
+# VARIANT chooses how it is built (release, debug, asan, tsan, hard); each has a folder of its own.
+
+PREFIX  ?= /usr/local
+DESTDIR ?=
+VARIANT ?= release
+B := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
+
+CC ?= gcc
+WARN := -Wall -Wextra -Wshadow -Wmissing-prototypes -Wstrict-prototypes -Wvla -Wpointer-arith \
+        -Wwrite-strings -Wundef -Wformat-security -Werror
+OPT_release := -O2 -g
+OPT_debug   := -O0 -g3
+OPT_asan    := -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+OPT_tsan    := -O1 -g -fsanitize=thread
+OPT_hard    := -O1 -g -DEBB_HARD
+
+# llhttp comes as a library, or (Debian 12) as sources inside node-llhttp.
+ifeq ($(shell pkg-config --exists libllhttp 2>/dev/null && echo yes),yes)
+LLHTTP_CFLAGS := $(shell pkg-config --cflags libllhttp)
+LLHTTP_LIBS   := $(shell pkg-config --libs libllhttp)
+else
+LLHTTP_DIR    := /usr/share/llhttp
+LLHTTP_CFLAGS := -isystem /usr/share/include/llhttp
+LLHTTP_OBJ    := $(patsubst %,$(B)/llhttp/%.o,api http llhttp)
+endif
+
+CFLAGS  ?=
+CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT_$(VARIANT)) $(LLHTTP_CFLAGS) $(CFLAGS)
+LDLIBS  := $(LLHTTP_LIBS) -luv -lpthread -lm
+REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
+
+SRC  := $(wildcard alloc/*.c proto/*.c server/*.c server/*/*.c)
+OBJ  := $(SRC:%.c=$(B)/%.o) $(LLHTTP_OBJ)
+CORE := $(filter-out $(B)/server/main.o,$(OBJ))
+SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
+FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
+             tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
+
+.DEFAULT_GOAL := build
+.PHONY: help run build test unit e2e debug asan tsan hard check format fuzz bench bench-memory bench-alloc install deps \
+        deps-build deps-test deps-check deps-fuzz clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+
+run: deps-build ## install what is missing, build, and serve in the foreground (ARGS="--port 7000")
+	@$(MAKE) --no-print-directory build
+	@exec $(B)/ebb $(ARGS)
+
+build: $(B)/ebb ## build the server (VARIANT=release|debug|asan|tsan|hard)
+
+test: deps-test ## install what is missing and run all tests
+	@$(MAKE) --no-print-directory build unit-programs
+	@$(MAKE) --no-print-directory VARIANT=asan build unit-programs
+	@$(MAKE) --no-print-directory VARIANT=hard build unit-programs
+	@$(MAKE) --no-print-directory VARIANT=tsan thread-programs
+	@tests/run.sh test
+
+unit: unit-programs ## run the unit and model tests of VARIANT (T=name for one)
+	@tests/run.sh unit $(B) $(T)
+
+e2e: build ## run the end-to-end tests of VARIANT (T=name for one)
+	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
+
+debug: ## build without optimisation, for a debugger
+	@$(MAKE) --no-print-directory VARIANT=debug build
+
+asan: deps-test ## the whole suite under the address and undefined-behaviour sanitizers
+	@$(MAKE) --no-print-directory VARIANT=asan build unit-programs
+	@tests/run.sh suite build/asan
+
+tsan: deps-test ## the whole suite under the thread sanitizer
+	@$(MAKE) --no-print-directory VARIANT=tsan build unit-programs
+	@tests/run.sh suite build/tsan
+
+hard: deps-test ## the whole suite with tiny constants and everything moved at every legal point
+	@$(MAKE) --no-print-directory VARIANT=hard build unit-programs
+	@tests/run.sh suite build/hard
+
+check: deps-check ## the rooms' doors, formatting, static analysis
+	@tests/check.sh $(FORMATTED)
+
+format: deps-check ## format the sources as `make check` wants them
+	clang-format -i $(FORMATTED)
+
+fuzz: deps-fuzz ## fuzz the parsers and the allocator, FOR=60 seconds each
+	@tests/fuzz/run.sh $(or $(FOR),60)
+
+bench: build bench-programs ## short versions of all benchmarks, in a few minutes
+	@bench/run.sh $(B)/ebb
+
+bench-memory: build bench-programs ## W1..W8 on the live server, beside redis-server and memcached
+	@$(B)/bench/memory all --binary $(B)/ebb
+
+bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
+	@bench/alloc.sh $(B)/bench/alloc
+
+install: build ## install the server under PREFIX (default /usr/local)
+	install -D -m 755 $(B)/ebb $(DESTDIR)$(PREFIX)/bin/ebb
+
+deps: deps-build deps-test deps-check ## install what is missing for all of these
+
+deps-build:
+	@deploy/deps.sh build
+deps-test:
+	@deploy/deps.sh build test
+deps-check:
+	@deploy/deps.sh build check
+deps-fuzz:
+	@deploy/deps.sh build fuzz
+
+clean: ## remove everything built
+	rm -rf build
+
+# ---- how things are built ----
+
+.PHONY: unit-programs thread-programs bench-programs
+unit-programs: $(TESTS)
+bench-programs: $(B)/bench/memory $(B)/bench/alloc
+thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
+
+$(B)/ebb: $(OBJ)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS)
+
+$(B)/tests/test_%: $(B)/tests/test_%.o $(CORE) $(SUPPORT)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o,$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+$(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usage workload) \
+                  $(patsubst %.c,$(B)/%.o,$(wildcard alloc/*.c))
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+$(B)/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  compile $<"
+	@$(CC) $(CFLAGS_ALL) -MMD -MP -DEBB_REVISION='"$(REVISION)"' -c -o $@ $<
+
+$(B)/llhttp/%.o: $(LLHTTP_DIR)/%.c
+	@mkdir -p $(@D)
+	@echo "  compile $<"
+	@$(CC) -O2 -g $(LLHTTP_CFLAGS) $(filter -fsanitize%,$(OPT_$(VARIANT))) -c -o $@ $<
+
+.SECONDARY:
+-include $(shell find $(B) -name '*.d' 2>/dev/null)

@@ -86,5 +86,5 @@ e2e) e2e "$2" "${3:-}" ;;
 esac
 mkdir -p build
 echo "$passed $failed $skipped" >build/test-counts
-echo "$passed passed, $failed failed, $skipped skipped"
+echo "$passed passed, $failed failed$([ $skipped -eq 0 ] || echo ", $skipped skipped")"
 [ "$failed" -eq 0 ] && [ "$passed" -gt 0 ]

@@ -210,8 +210,8 @@ static void run_touch(struct cmd_context *context, const struct ebb_mc_command *
 
 /* ---- incr, decr ---- */
 
-/* What ends a number: white space, as strtoull()'s callers in memcached have it, or a NUL, which ends
- * their string. */
+/* What ends a number: white space, as strtoull()'s callers in memcached have it, or a NUL, which
+ * ends their string. */
 static bool ends_counter(char c)
 {
     return c == '\0' || isspace((unsigned char)c);

@@ -79,6 +79,11 @@ void *ebb_pool_base(const struct ebb_pool *pool);
  * at least 64 KiB; less than max_bytes means that nothing more is due now. */
 size_t ebb_pool_trim(struct ebb_pool *pool, size_t max_bytes, bool hard);
 
+/* The most that spans, idle pages and metadata may come to: a call that would need more fails as if
+ * the system had none. Pages beyond a limit that is lowered stay until they are given back.
+ * SIZE_MAX, as at the start: no limit. */
+void ebb_pool_limit(struct ebb_pool *pool, size_t bytes);
+
 /* ---- heap ---- */
 
 /* Who owns the objects of a heap. The callbacks run inside calls on that heap and may not call it.
@@ -111,6 +116,19 @@ void ebb_heap_reset(struct ebb_heap *heap);
 size_t ebb_slot_bytes(const struct ebb_heap *heap, ebb_ref ref);
 /* The slot size that ebb_alloc(bytes) would use. Pure. */
 size_t ebb_round_bytes(size_t bytes);
+
+/* The heap may pass the pool's limit, until it is told that it may not: for a few bytes that can't
+ * be refused. */
+void ebb_heap_exempt(struct ebb_heap *heap, bool is_exempt);
+/* What compaction could free now, as in ebb_heap_stats, without the rest of it. */
+size_t ebb_reclaimable(const struct ebb_heap *heap);
+/* How full the span of an object is: EBB_FULL is full, the fewer the sooner the span is free. */
+#define EBB_FULL 256u
+unsigned ebb_fullness(const struct ebb_heap *heap, ebb_ref ref);
+/* Some objects, at most `most`, whose slots ebb_alloc(bytes) could use if they were freed; `random`
+ * chooses. They lie in one span. 0: there are none, or such objects are large. */
+unsigned ebb_class_sample(const struct ebb_heap *heap, size_t bytes, uint64_t random, ebb_ref *refs,
+                          unsigned most);
 
 static inline void *ebb_at(void *base, ebb_ref ref)
 {
@@ -184,6 +202,8 @@ struct ebb_pool_stats {
     uint64_t trim_calls, trim_bytes, trim_ns, trim_errors; /* since start */
     uint64_t refault_bytes, refault_early_bytes;           /* trimmed pages taken into use again */
     uint64_t commit_errors;
+    size_t limit_bytes; /* SIZE_MAX: none */
+    uint64_t refusals;  /* for the sake of the limit, since start */
 };
 void ebb_pool_stats(struct ebb_pool *pool, struct ebb_pool_stats *stats);
 

@@ -158,6 +158,8 @@ struct ebb_pool {
     size_t bitmap_words;
 
     size_t span_pages, idle_pages, trimmed_pages, metadata_pages, arenas_used;
+    size_t limit_pages; /* of spans, idle pages and metadata together */
+    uint64_t refusals;
 
     /* demand for pages, for trim */
     uint64_t now_ms, bucket_ms;
@@ -188,6 +190,11 @@ static inline struct span *pool_span(const struct ebb_pool *pool, span_id id)
 /* A new span on a run of `pages`, or 0. Its fields are zero but class_index, first_page and pages;
  * *resident is the number of pages that were resident already. */
 span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident);
+/* The same whatever the limit says. */
+span_id pool_take_beyond(struct ebb_pool *pool, unsigned class_index, uint32_t pages,
+                         size_t *resident);
+/* limit.c: whether so many pages more may be held; lock held. */
+bool limit_allows(const struct ebb_pool *pool, size_t pages);
 /* Gives the span's run back; touched_pages say what is resident now. The id is then free. */
 void pool_release(struct ebb_pool *pool, span_id id);
 /* Gives back the pages behind the first `pages` of a large span, or takes more behind its end. */
@@ -234,6 +241,7 @@ struct ebb_heap {
     uint16_t victim_class;                        /* of the last victim */
     enum ebb_reason active_reason;                /* compaction under way, EBB_REASON_NONE: none */
     struct limbo limbo;
+    bool is_exempt; /* from the pool's limit */
     size_t pinned_spans, pinned_pages;
 
     size_t objects, slot_bytes, resident_pages, span_pages, large_pages;

@@ -202,6 +202,7 @@ int ebb_pool_create(struct ebb_pool **out, const struct ebb_pool_config *config)
     }
     class_table_init(&pool->classes);
     pthread_mutex_init(&pool->lock, NULL);
+    pool->limit_pages = SIZE_MAX / EBB_PAGE_BYTES;
     pool->window_ms = WINDOW_MIN_MS;
     pool->now_ms = pool->bucket_ms = pool->os.now_ns(pool->os.context) / 1000000;
     pool->quiet_since_ms = pool->now_ms;
@@ -356,12 +357,36 @@ static size_t mapped_pages(const struct span *span)
     return span->class_index == CLASS_LARGE ? 1 : span->pages;
 }
 
-span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident)
+/* The pages of a run that are idle: taking them adds nothing. */
+static size_t idle_in(const struct ebb_pool *pool, size_t first, size_t pages)
+{
+    size_t idle = 0;
+    while (pages > 0) {
+        const struct arena *arena = pool_arena(pool, (uint32_t)(first / ARENA_PAGES));
+        size_t from = first % ARENA_PAGES;
+        size_t count = pages < ARENA_PAGES - from ? pages : ARENA_PAGES - from;
+        idle += bits_count(arena->resident, from, from + count);
+        first += count;
+        pages -= count;
+    }
+    return idle;
+}
+
+static bool fits_limit(struct ebb_pool *pool, size_t first, size_t pages)
+{
+    if (limit_allows(pool, pages) || limit_allows(pool, pages - idle_in(pool, first, pages)))
+        return true;
+    pool->refusals++;
+    return false;
+}
+
+static span_id take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident,
+                    bool is_limited)
 {
     pthread_mutex_lock(&pool->lock);
     reserve_first_page(pool);
     size_t first = choose_run(pool, pages);
-    if (first == SIZE_MAX) {
+    if (first == SIZE_MAX || (is_limited && !fits_limit(pool, first, pages))) {
         pthread_mutex_unlock(&pool->lock);
         return 0;
     }
@@ -376,6 +401,17 @@ span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, s
         arena->page_span[first % ARENA_PAGES + p] = (uint16_t)(id % ARENA_PAGES + 1);
     pthread_mutex_unlock(&pool->lock);
     return id;
+}
+
+span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident)
+{
+    return take(pool, class_index, pages, resident, true);
+}
+
+span_id pool_take_beyond(struct ebb_pool *pool, unsigned class_index, uint32_t pages,
+                         size_t *resident)
+{
+    return take(pool, class_index, pages, resident, false);
 }
 
 void pool_release(struct ebb_pool *pool, span_id id)
@@ -426,7 +462,7 @@ bool pool_extend(struct ebb_pool *pool, span_id id, uint32_t pages)
     struct span *span = pool_span(pool, id);
     uint32_t more = pages - span->pages;
     size_t end = (size_t)span->first_page + span->pages;
-    bool done = is_free_run(pool, end, more);
+    bool done = is_free_run(pool, end, more) && fits_limit(pool, end, more);
     if (done) {
         take_pages(pool, end, more);
         span->pages = pages;

@@ -24,6 +24,10 @@ void ebb_pool_stats(struct ebb_pool *pool, struct ebb_pool_stats *stats)
         .refault_bytes = pool->refault_bytes,
         .refault_early_bytes = pool->refault_early_bytes,
         .commit_errors = pool->commit_errors,
+        .limit_bytes = pool->limit_pages == SIZE_MAX / EBB_PAGE_BYTES
+                           ? SIZE_MAX
+                           : pool->limit_pages * EBB_PAGE_BYTES,
+        .refusals = pool->refusals,
     };
     pthread_mutex_unlock(&pool->lock);
 }

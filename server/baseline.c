@@ -36,7 +36,11 @@ void baseline_apply_stats(struct baseline *baseline, struct store_stats *stats)
     stats->expired_active -= base->expired_active;
     stats->expired_bytes -= base->expired_bytes;
     stats->evicted -= base->evicted;
-    stats->evicted_bytes -= base->evicted_bytes;
+    for (unsigned r = 0; r < STORE_EVICT_REASONS; r++) {
+        stats->evicted_by[r] -= base->evicted_by[r];
+        stats->evicted_bytes[r] -= base->evicted_bytes[r];
+    }
+    stats->evicted_unfetched -= base->evicted_unfetched;
     stats->rejected_memory -= base->rejected_memory;
     uv_mutex_unlock(&baseline->mutex);
 }

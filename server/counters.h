@@ -19,6 +19,7 @@ enum close_reason {
     CLOSE_CLIENT,       /* the other side closed, or QUIT */
     CLOSE_IDLE,         /* option timeout */
     CLOSE_BUFFER_LIMIT, /* over a buffer limit */
+    CLOSE_CLIENTS_LIMIT, /* all clients together over maxmemory-clients, and this one the most */
     CLOSE_ERROR,        /* protocol or socket error */
     CLOSE_SHUTDOWN,
     CLOSE_REASON_COUNT

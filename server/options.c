@@ -12,7 +12,11 @@
 
 #include "../proto/ebb_proto.h"
 
-static const char *const policy_words[] = {"noeviction", "allkeys", "volatile", NULL};
+static const char *const policy_words[] = {
+    "noeviction",      "allkeys-s3fifo", "allkeys-lru",  "allkeys-lfu",     "allkeys-random",
+    "volatile-s3fifo", "volatile-lru",   "volatile-lfu", "volatile-random", "volatile-ttl",
+    NULL};
+static const char *const auto_words[] = {"auto", NULL};
 static const char *const log_words[] = {"debug", "verbose", "notice", "warning", NULL};
 static const char *const yes_no_words[] = {"no", "yes", NULL};
 
@@ -25,6 +29,10 @@ static const struct option_info table[] = {
     {name, OPTION_INT, def, min, max, NULL, runtime, help},
 #define OPTION_SIZE(field, name, def, min, max, runtime, help) \
     {name, OPTION_SIZE, def, min, max, NULL, runtime, help},
+#define OPTION_AUTOSIZE(field, name, def, min, max, runtime, help) \
+    {name, OPTION_SIZE, def, min, max, auto_words, runtime, help},
+#define OPTION_SHARE(field, name, def, min, max, runtime, help) \
+    {name, OPTION_SHARE, def, min, max, NULL, runtime, help},
 #define OPTION_DURATION(field, name, def, min, max, runtime, help) \
     {name, OPTION_DURATION, def, min, max, NULL, runtime, help},
 #define OPTION_TEXT(field, name, def, runtime, help) \
@@ -36,6 +44,8 @@ static const struct option_info table[] = {
 #include "options.def"
 #undef OPTION_INT
 #undef OPTION_SIZE
+#undef OPTION_AUTOSIZE
+#undef OPTION_SHARE
 #undef OPTION_DURATION
 #undef OPTION_TEXT
 #undef OPTION_LIST
@@ -45,6 +55,8 @@ static const struct option_info table[] = {
 static const size_t offsets[] = {
 #define OPTION_INT(field, ...)      offsetof(struct options, field),
 #define OPTION_SIZE(field, ...)     offsetof(struct options, field),
+#define OPTION_AUTOSIZE(field, ...) offsetof(struct options, field),
+#define OPTION_SHARE(field, ...)    offsetof(struct options, field),
 #define OPTION_DURATION(field, ...) offsetof(struct options, field),
 #define OPTION_TEXT(field, ...)     offsetof(struct options, field),
 #define OPTION_LIST(field, ...)     offsetof(struct options, field),
@@ -52,6 +64,8 @@ static const size_t offsets[] = {
 #include "options.def"
 #undef OPTION_INT
 #undef OPTION_SIZE
+#undef OPTION_AUTOSIZE
+#undef OPTION_SHARE
 #undef OPTION_DURATION
 #undef OPTION_TEXT
 #undef OPTION_LIST
@@ -67,6 +81,12 @@ static int64_t *number_of(const struct options *options, size_t index)
 static char **text_of(const struct options *options, size_t index)
 {
     return (char **)((char *)options + offsets[index]);
+}
+
+bool options_is_auto(const struct options *options, size_t index)
+{
+    return table[index].type == OPTION_SIZE && table[index].words != NULL &&
+           options_number(number_of(options, index)) == OPTION_AUTO;
 }
 
 static bool is_text(size_t index)
@@ -146,6 +166,17 @@ bool options_parse_duration(const char *text, int64_t *seconds)
 
 /* ---- changing a value ---- */
 
+/* "64mb", or "5%" as -5. */
+static bool parse_share(const char *text, int64_t *number)
+{
+    size_t len = strlen(text);
+    if (len == 0 || text[len - 1] != '%')
+        return options_parse_size(text, number);
+    bool is_right = ebb_parse_i64(text, len - 1, number) && *number >= 0 && *number <= 100;
+    *number = -*number;
+    return is_right;
+}
+
 static bool parse_number(const struct option_info *info, const char *value, int64_t *number)
 {
     switch (info->type) {
@@ -153,6 +184,8 @@ static bool parse_number(const struct option_info *info, const char *value, int6
         return ebb_parse_i64(value, strlen(value), number);
     case OPTION_SIZE:
         return options_parse_size(value, number);
+    case OPTION_SHARE:
+        return parse_share(value, number);
     case OPTION_DURATION:
         return options_parse_duration(value, number);
     default:
@@ -166,15 +199,21 @@ static int set_number(int64_t *field, const struct option_info *info, const char
     static const char *const what[] = {
         [OPTION_INT] = "a whole number",
         [OPTION_SIZE] = "a size such as 1048576, 64mb or 2gb",
+        [OPTION_SHARE] = "a size such as 64mb or a share such as 5%",
         [OPTION_DURATION] = "a time such as 30, 30s, 5m or 1h",
     };
     int64_t number;
+    if (info->words && strcasecmp(value, info->words[0]) == 0) {
+        __atomic_store_n(field, OPTION_AUTO, __ATOMIC_RELAXED);
+        return 0;
+    }
     if (!parse_number(info, value, &number)) {
         snprintf(error, OPTIONS_ERROR_BYTES, "option %s: '%.64s' is not %s", info->name, value,
                  what[info->type]);
         return -1;
     }
-    if (number < info->min || number > info->max) {
+    bool is_percentage = info->type == OPTION_SHARE && number < 0;
+    if (!is_percentage && (number < info->min || number > info->max)) {
         snprintf(error, OPTIONS_ERROR_BYTES, "option %s: %.64s is not between %lld and %lld",
                  info->name, value, (long long)info->min, (long long)info->max);
         return -1;
@@ -202,9 +241,9 @@ static int set_word(int64_t *field, const struct option_info *info, const char *
             return 0;
         }
     }
-    char words[128];
+    char words[256];
     join_words(info->words, words, sizeof(words));
-    snprintf(error, OPTIONS_ERROR_BYTES, "option %s: '%.64s' is not %s", info->name, value, words);
+    snprintf(error, OPTIONS_ERROR_BYTES, "option %s: '%.64s' is not %.160s", info->name, value, words);
     return -1;
 }
 
@@ -307,6 +346,16 @@ void options_release(struct options *options)
     memset(options, 0, sizeof(*options));
 }
 
+static int format_number(const struct options *options, size_t index, char *text, size_t size)
+{
+    long long number = options_number(number_of(options, index));
+    if (options_is_auto(options, index)) /* clients want a number */
+        number = options_maxmemory(options);
+    if (number < 0)
+        return snprintf(text, size, "%lld%%", -number);
+    return snprintf(text, size, "%lld", number);
+}
+
 size_t options_format(const struct options *options, size_t index, char *text, size_t size)
 {
     int len;
@@ -316,7 +365,7 @@ size_t options_format(const struct options *options, size_t index, char *text, s
         len = snprintf(text, size, "%s",
                        table[index].words[options_number(number_of(options, index))]);
     else
-        len = snprintf(text, size, "%lld", (long long)options_number(number_of(options, index)));
+        len = format_number(options, index, text, size);
     if (len < 0 || size == 0)
         return 0;
     return (size_t)len < size ? (size_t)len : size - 1;
@@ -325,8 +374,9 @@ size_t options_format(const struct options *options, size_t index, char *text, s
 static const char *placeholder(const struct option_info *info)
 {
     static const char *const names[] = {
-        [OPTION_INT] = "NUMBER", [OPTION_SIZE] = "SIZE", [OPTION_DURATION] = "TIME",
-        [OPTION_TEXT] = "TEXT",  [OPTION_LIST] = "LIST", [OPTION_ENUM] = "WORD"};
+        [OPTION_INT] = "NUMBER", [OPTION_SIZE] = "SIZE", [OPTION_SHARE] = "SIZE|PERCENT",
+        [OPTION_DURATION] = "TIME", [OPTION_TEXT] = "TEXT", [OPTION_LIST] = "LIST",
+        [OPTION_ENUM] = "WORD"};
     return names[info->type];
 }
 
@@ -339,8 +389,8 @@ void options_help(FILE *to)
                 "environment,\nthe environment over the file.\n\n");
     for (size_t i = 0; i < options_count(); i++) {
         const struct option_info *info = &table[i];
-        char words[128] = "";
-        if (info->words)
+        char words[256] = "";
+        if (info->type == OPTION_ENUM)
             join_words(info->words, words, sizeof(words));
         fprintf(to, "  --%s %s\n        %s%s%s", info->name, placeholder(info), info->help,
                 words[0] ? ": " : "", words);

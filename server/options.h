@@ -13,12 +13,25 @@
 #define OPTIONS_BIND_MAX    16
 #define OPTIONS_ERROR_BYTES 256
 
-enum eviction_policy { POLICY_NOEVICTION, POLICY_ALLKEYS, POLICY_VOLATILE, POLICY_COUNT };
+enum eviction_policy {
+    POLICY_NOEVICTION,
+    POLICY_ALLKEYS_S3FIFO,
+    POLICY_ALLKEYS_LRU,
+    POLICY_ALLKEYS_LFU,
+    POLICY_ALLKEYS_RANDOM,
+    POLICY_VOLATILE_S3FIFO,
+    POLICY_VOLATILE_LRU,
+    POLICY_VOLATILE_LFU,
+    POLICY_VOLATILE_RANDOM,
+    POLICY_VOLATILE_TTL,
+    POLICY_COUNT
+};
 enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING, LOG_LEVEL_COUNT };
 
 enum option_type {
     OPTION_INT,
     OPTION_SIZE,
+    OPTION_SHARE, /* a size, or a percentage, which is kept as its negative */
     OPTION_DURATION,
     OPTION_TEXT,
     OPTION_LIST,
@@ -30,7 +43,7 @@ struct option_info {
     enum option_type type;
     const char *default_text;
     int64_t min, max;         /* of numbers, sizes (bytes) and durations (seconds) */
-    const char *const *words; /* of enums, NULL-terminated */
+    const char *const *words; /* of enums, NULL-terminated; of a size, the one for OPTION_AUTO */
     bool at_runtime;          /* CONFIG SET may change it */
     const char *help;
 };
@@ -40,6 +53,8 @@ struct option_info {
 struct options {
 #define OPTION_INT(field, name, def, min, max, runtime, help)      int64_t field;
 #define OPTION_SIZE(field, name, def, min, max, runtime, help)     int64_t field;
+#define OPTION_AUTOSIZE(field, name, def, min, max, runtime, help) int64_t field;
+#define OPTION_SHARE(field, name, def, min, max, runtime, help)    int64_t field;
 #define OPTION_DURATION(field, name, def, min, max, runtime, help) int64_t field;
 #define OPTION_TEXT(field, name, def, runtime, help)               char *field;
 #define OPTION_LIST(field, name, def, runtime, help)               char *field;
@@ -47,17 +62,29 @@ struct options {
 #include "options.def"
 #undef OPTION_INT
 #undef OPTION_SIZE
+#undef OPTION_AUTOSIZE
+#undef OPTION_SHARE
 #undef OPTION_DURATION
 #undef OPTION_TEXT
 #undef OPTION_LIST
 #undef OPTION_ENUM
-    char *config_file; /* absolute path of the file read at start, "" for none */
+    int64_t auto_maxmemory; /* bytes that OPTION_AUTO stands for; set at the start */
+    char *config_file;      /* absolute path of the file read at start, "" for none */
 };
+
+#define OPTION_AUTO (-1) /* of a size: "auto" */
 
 /* A number that CONFIG SET may be changing at this moment. */
 static inline int64_t options_number(const int64_t *field)
 {
     return __atomic_load_n(field, __ATOMIC_RELAXED);
+}
+
+/* The limit of resident memory in bytes, 0 for none. */
+static inline int64_t options_maxmemory(const struct options *options)
+{
+    int64_t bytes = options_number(&options->maxmemory);
+    return bytes == OPTION_AUTO ? options_number(&options->auto_maxmemory) : bytes;
 }
 
 size_t options_count(void);
@@ -69,6 +96,8 @@ void options_init(struct options *options); /* defaults */
 void options_release(struct options *options);
 /* The value as CONFIG GET shows it (sizes in bytes, durations in seconds). Returns its length. */
 size_t options_format(const struct options *options, size_t index, char *text, size_t size);
+/* Whether the setting is a size left to the server: options_format() then shows what it came to. */
+bool options_is_auto(const struct options *options, size_t index);
 /* 0, or -1 with a message that names the option in `error` (OPTIONS_ERROR_BYTES). */
 int options_set(struct options *options, size_t index, const char *value, char *error);
 /* The same, but a list keeps what it has and gets more. */

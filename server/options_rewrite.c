@@ -14,11 +14,20 @@
 
 #define VALUE_BYTES 4096
 
+/* The value as it should be read back: what was left to the server is left to it again. */
+static void format(const struct options *options, size_t index, char *value)
+{
+    if (options_is_auto(options, index))
+        strcpy(value, "auto");
+    else
+        options_format(options, index, value, VALUE_BYTES);
+}
+
 static bool is_default(const struct options *options, const struct options *defaults, size_t index)
 {
     char value[VALUE_BYTES], usual[VALUE_BYTES];
-    options_format(options, index, value, sizeof(value));
-    options_format(defaults, index, usual, sizeof(usual));
+    format(options, index, value);
+    format(defaults, index, usual);
     return strcmp(value, usual) == 0;
 }
 
@@ -38,7 +47,7 @@ static void write_setting(FILE *to, const struct options *options, size_t index)
 {
     const struct option_info *info = options_info(index);
     char value[VALUE_BYTES];
-    options_format(options, index, value, sizeof(value));
+    format(options, index, value);
     fprintf(to, "%s ", info->name);
     if (is_plain(value) || (info->type == OPTION_LIST && value[0])) {
         fprintf(to, "%s\n", value);

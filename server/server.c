@@ -20,6 +20,7 @@
 #include "clock.h"
 #include "libc_heap.h"
 #include "log.h"
+#include "memory.h"
 #include "net/connection.h"
 #include "net/dialect.h"
 #include "net/listeners.h"
@@ -36,6 +37,7 @@ struct server {
     struct service service;
     char executable[PATH_MAX];
     struct libc_heap libc_heap;
+    struct memory memory;
     struct store *store;
     struct admin *admin;
     struct worker main;
@@ -102,13 +104,7 @@ static void ask_to_stop(void *context)
 
 static void raise_descriptor_limit(struct server *server);
 
-/* Better said than found out: nothing holds the limit yet. */
-static void warn_of_limit(struct server *server)
-{
-    if (options_number(&server->options->maxmemory) > 0)
-        log_write(&server->log, LOG_WARNING, "maxmemory is not enforced by this version");
-}
-
+/* Most settings are read where they matter, each time: these are not. */
 static void on_option_changed(void *context, size_t index)
 {
     struct server *server = context;
@@ -118,8 +114,6 @@ static void on_option_changed(void *context, size_t index)
         log_set_level(&server->log, (enum log_level)options_number(&options->loglevel));
     else if (strcmp(name, "maxclients") == 0)
         raise_descriptor_limit(server);
-    else if (strcmp(name, "maxmemory") == 0)
-        warn_of_limit(server);
     else if (strcmp(name, "explain") == 0)
         store_set_explain(server->store, options_number(&options->explain) != 0);
 }
@@ -171,6 +165,8 @@ static enum server_result start_service(struct server *server, char *error)
         .options_unlock = unlock_options,
     };
     make_run_id(server->service.run_id);
+    memory_init(&server->memory, &server->service, &server->log);
+    memory_look(&server->memory);
     return SERVER_OK;
 }
 
@@ -230,7 +226,6 @@ static enum server_result start_store(struct server *server, char *error)
     if (store_create(&server->store, &config) < 0)
         return failed(error, "can't create the store", "out of memory");
     store_set_explain(server->store, server->options->explain != 0);
-    warn_of_limit(server);
     return SERVER_OK;
 }
 
@@ -400,6 +395,7 @@ static void on_signal(uv_signal_t *signal, int number)
 static void on_upkeep(uv_timer_t *upkeep)
 {
     struct server *server = upkeep->data;
+    memory_look(&server->memory);
     uint64_t wait_us = store_upkeep(server->store);
     uint64_t wait_ms = wait_us / 1000 + (wait_us % 1000 != 0);
     uv_timer_start(upkeep, on_upkeep, wait_ms > 0 ? wait_ms : 1, 0);
@@ -416,6 +412,7 @@ static void on_second(uv_timer_t *second)
     for (unsigned i = 0; i < CLOSE_REASON_COUNT; i++)
         activity += sum.closed[i];
     libc_heap_tick(&server->libc_heap, activity);
+    memory_second(&server->memory);
     admin_sample(server->admin);
 }
 

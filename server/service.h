@@ -42,9 +42,20 @@ struct client {
 };
 void client_release(struct client *client); /* frees the texts */
 
+/* What memory.c has found; read with counter_read(). */
+struct memory_limits {
+    uint64_t limit_bytes;       /* maxmemory, less what pressure takes off; 0: none */
+    uint64_t start_bytes;       /* resident bytes from which on keys are evicted; 0: never */
+    uint64_t clients_max_bytes; /* what the buffers of all clients may come to; 0: no cap */
+    uint64_t client_bytes;      /* what they come to; changed by all workers, atomically */
+    uint64_t pressure_level;    /* 0: the system has memory; see pressure.h */
+    uint64_t pressure_stalls_us;
+};
+
 struct service {
     struct options *options;
     struct store *store;
+    struct memory_limits limits;
     int64_t start_ms;        /* unix time */
     char run_id[41];         /* 40 hex digits */
     const char *executable;  /* path, or "" */

@@ -47,10 +47,20 @@ static void add_work(struct ebb_heap_stats *to, const struct ebb_heap_stats *fro
         to->compact_cycles[i] += from->compact_cycles[i];
 }
 
-static void gather_limits(struct metrics *metrics, const struct options *options)
+static double or_infinity(uint64_t bytes)
 {
-    int64_t limit = options_number(&options->maxmemory);
-    metrics->memory_limit_bytes = limit == 0 ? INFINITY : (double)limit;
+    return bytes == 0 ? INFINITY : (double)bytes;
+}
+
+static void gather_limits(struct metrics *metrics, const struct options *options,
+                          const struct memory_limits *limits)
+{
+    metrics->memory_limit_bytes = or_infinity(counter_read(&limits->limit_bytes));
+    metrics->evict_start_bytes = or_infinity(counter_read(&limits->start_bytes));
+    metrics->clients_limit_bytes = or_infinity(counter_read(&limits->clients_max_bytes));
+    metrics->client_bytes = counter_read(&limits->client_bytes);
+    metrics->pressure_level = counter_read(&limits->pressure_level);
+    metrics->pressure_seconds = (double)counter_read(&limits->pressure_stalls_us) / 1e6;
     metrics->connections_limit = (uint64_t)options_number(&options->maxclients);
 }
 
@@ -69,12 +79,13 @@ void metrics_gather(struct metrics *metrics, struct service *service, const stru
     add_work(&metrics->work, &metrics->store.item_heap);
     add_work(&metrics->work, &metrics->store.index_heap);
     metrics->start_time_seconds = (double)service->start_ms / 1e3;
-    gather_limits(metrics, service->options);
+    gather_limits(metrics, service->options, &service->limits);
     const struct store_stats *store = &metrics->store;
     metrics->address_resident_bytes =
         store->item_heap.resident_bytes + store->index_heap.resident_bytes + store->pool.idle_bytes;
     metrics->address_reserved_bytes = minus(
         store->pool.reserved_bytes, metrics->address_resident_bytes + store->pool.trimmed_bytes);
+    metrics->allocation_failures = minus(metrics->work.failures, store->pool.refusals);
     metrics->trim_pending_bytes = minus(store->pool.idle_bytes, store->pool.keep_bytes);
 }
 
@@ -205,6 +216,16 @@ static void write_slices(const struct metrics *metrics, struct exposition *to)
 }
 
 /* ---- keyspace ---- */
+
+static void write_eviction_ages(const struct metrics *metrics, struct exposition *to)
+{
+    double bounds[STORE_AGE_BUCKETS - 1];
+    for (size_t i = 0; i < STORE_AGE_BUCKETS - 1; i++)
+        bounds[i] = store_age_bounds[i];
+    struct histogram histogram = {bounds, STORE_AGE_BUCKETS - 1, metrics->store.evicted_ages,
+                                  (double)metrics->store.evicted_age_seconds};
+    exposition_histogram(to, "", &histogram);
+}
 
 static void write_by_database(const struct metrics *metrics, struct exposition *to,
                               size_t (*count)(struct store *store, unsigned database))

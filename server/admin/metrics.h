@@ -20,10 +20,13 @@ struct metrics {
     struct counters counters; /* of now */
     struct process_usage usage;
     struct ebb_heap_stats work; /* of both heaps: what the allocator and compaction did */
-    double start_time_seconds, memory_limit_bytes;
+    double start_time_seconds;
+    double memory_limit_bytes, evict_start_bytes, clients_limit_bytes; /* infinity: none */
+    double pressure_seconds;
+    uint64_t client_bytes, pressure_level;
     uint64_t connections_limit;
     uint64_t address_resident_bytes, address_reserved_bytes;
-    uint64_t trim_pending_bytes;
+    uint64_t trim_pending_bytes, allocation_failures;
     uint64_t scrapes, scrape_ns; /* set by the caller; what the scrape before this one cost */
 };
 

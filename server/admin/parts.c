@@ -68,7 +68,7 @@ static void add_items(const struct store_stats *store, size_t *bytes)
     bytes[PART_SPAN_IDLE] = store->pool.idle_bytes;
     bytes[PART_INDEX] = store->index_bytes;
     bytes[PART_ALLOCATOR_METADATA] = store->pool.metadata_bytes;
-    bytes[PART_POLICY] = 0; /* it lives in headers and index slots */
+    bytes[PART_POLICY] = store->ghost_bytes; /* all else lives in headers and index slots */
 }
 
 /* When the kernel could not be asked about all of it, it is what is left of the anonymous memory.
@@ -88,7 +88,8 @@ static void add_process(const struct store_stats *store, const struct process_me
                         size_t connection_bytes, size_t *bytes)
 {
     size_t directories = minus(store->index_bytes, store->index_heap.resident_bytes);
-    size_t rest = minus(libc_bytes(store, memory), bytes[PART_ALLOCATOR_METADATA] + directories);
+    size_t rest = minus(libc_bytes(store, memory),
+                        bytes[PART_ALLOCATOR_METADATA] + directories + bytes[PART_POLICY]);
     bytes[PART_CONNECTIONS] = least(connection_bytes, rest);
     bytes[PART_LIBC_HEAP] = rest - bytes[PART_CONNECTIONS];
     bytes[PART_STACKS] = memory->stack_bytes;

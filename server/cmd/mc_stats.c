@@ -121,7 +121,7 @@ static void put_store(struct sample *sample)
 {
     const struct store_stats *store = &sample->store;
 
-    put_option(sample, "limit_maxbytes", &sample->options->maxmemory);
+    put(sample, "limit_maxbytes", (uint64_t)options_maxmemory(sample->options));
     put(sample, "hash_bytes", store->index_bytes);
     put(sample, "slab_reassign_running", store->compaction_active);
     put(sample, "slabs_moved", store->item_heap.freed_spans);
@@ -129,6 +129,7 @@ static void put_store(struct sample *sample)
     put(sample, "curr_items", store->items);
     put(sample, "total_items", store->sets);
     put(sample, "evictions", store->evicted);
+    put(sample, "evicted_unfetched", store->evicted_unfetched);
     put(sample, "crawler_reclaimed", store->expired_active);
 }
 
@@ -147,7 +148,7 @@ static void put_settings(struct sample *sample)
     const struct options *options = sample->options;
     const struct service *service = sample->context->service;
 
-    put_option(sample, "maxbytes", &options->maxmemory);
+    put(sample, "maxbytes", (uint64_t)options_maxmemory(options));
     put_option(sample, "maxconns", &options->maxclients);
     put_option(sample, "tcpport", &options->memcached_port);
     put(sample, "udpport", 0);

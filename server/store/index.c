@@ -230,9 +230,10 @@ static bool split(struct index *index, uint32_t prefix)
     return true;
 }
 
-int index_insert(struct index *index, uint64_t hash, ebb_ref ref)
+int index_insert(struct index *index, uint64_t hash, ebb_ref ref, unsigned use)
 {
-    uint64_t word = (uint64_t)hash_tag(hash) << SLOT_TAG_SHIFT | ref;
+    uint64_t word =
+        (uint64_t)hash_tag(hash) << SLOT_TAG_SHIFT | (uint64_t)use << SLOT_USE_SHIFT | ref;
     for (;;) {
         uint32_t prefix = index_resolve(index, hash);
         uint64_t entry = index->directory[prefix];

@@ -12,7 +12,7 @@
  *               63           48 47        40 39  38 37                      0
  *               [ tag, 16 bits ][ use, 8 bits ][ far ][ ref of the item, 38  ]
  *
- * The tag is another 16 bits of the hash. Its upper part names the home bucket, tag * buckets >>
+ * `use` is what eviction remembers of the item (use.h). The tag is another 16 bits of the hash. Its upper part names the home bucket, tag * buckets >>
  * 16, so a segment changes its size without looking at a single item. An item lies `far` = 0..3
  * buckets behind its home, and only if all buckets before are full: a lookup ends at the first
  * bucket with an empty slot. Deleting pulls such items back.
@@ -45,6 +45,7 @@
 #define SLOT_REF_MASK  ((UINT64_C(1) << EBB_REF_BITS) - 1)
 #define SLOT_FAR_SHIFT EBB_REF_BITS
 #define SLOT_FAR_MASK  (UINT64_C(3) << SLOT_FAR_SHIFT)
+#define SLOT_USE_SHIFT 40
 #define SLOT_TAG_SHIFT 48
 
 struct index {
@@ -76,7 +77,7 @@ void index_release(struct index *index); /* the heap's objects are the heap owne
 int index_reset(struct index *index);
 
 /* Adds an item that is not in the index. 0 or -1 (no memory; nothing changed). */
-int index_insert(struct index *index, uint64_t hash, ebb_ref ref);
+int index_insert(struct index *index, uint64_t hash, ebb_ref ref, unsigned use);
 /* Removes the item at `at`; shrinks or merges its segment when that pays. */
 void index_remove(struct index *index, const struct index_at *at);
 /* The item `from` lives at `to` now. */
@@ -142,6 +143,16 @@ static inline ebb_ref slot_ref(uint64_t slot)
 static inline unsigned slot_far(uint64_t slot)
 {
     return slot >> SLOT_FAR_SHIFT & 3;
+}
+
+static inline unsigned slot_use(uint64_t slot)
+{
+    return slot >> SLOT_USE_SHIFT & 255;
+}
+
+static inline void slot_set_use(uint64_t *slot, unsigned use)
+{
+    *slot = (*slot & ~(UINT64_C(255) << SLOT_USE_SHIFT)) | (uint64_t)use << SLOT_USE_SHIFT;
 }
 
 static inline unsigned slot_tag(uint64_t slot)

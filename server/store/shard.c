@@ -4,6 +4,8 @@
 
 #include <stdlib.h>
 
+#include "evict.h"
+
 /* ---- the allocator's callbacks: an item or a segment has moved ---- */
 
 static uint64_t item_hash(void *context, ebb_ref ref)
@@ -37,7 +39,7 @@ static void segment_moved(void *context, ebb_ref from, ebb_ref to, void *data)
 
 /* ---- life ---- */
 
-int shard_init(struct shard *shard, const struct store *store, struct ebb_pool *pool,
+int shard_init(struct shard *shard, struct store *store, struct ebb_pool *pool,
                unsigned database_count, uint64_t seed)
 {
     *shard = (struct shard){
@@ -53,11 +55,15 @@ int shard_init(struct shard *shard, const struct store *store, struct ebb_pool *
         return STORE_ENOMEM;
     }
     shard->expires = shard->keys + database_count;
+    /* A segment is little, and without it an item could neither come nor go: it counts against the
+     * limit, and the next item finds so much less room. */
+    ebb_heap_exempt(shard->segments, true);
     return STORE_OK;
 }
 
 void shard_release(struct shard *shard)
 {
+    evict_release(shard);
     index_release(&shard->index);
     ebb_heap_destroy(shard->segments);
     ebb_heap_destroy(shard->items);
@@ -135,6 +141,7 @@ static void count(struct shard *shard, const struct item_meta *meta, int sign)
 void shard_delete(struct shard *shard, const struct found *found)
 {
     count(shard, &found->item.meta, -1);
+    evict_count(shard, slot_use(*found->at.slot), item_bytes(&found->item.meta), -1);
     index_remove(&shard->index, &found->at);
     ebb_free(shard->items, found->ref);
 }
@@ -173,6 +180,7 @@ void shard_flush(struct shard *shard, unsigned database)
     /* The segment it needs is one of those just freed: this can't fail for want of memory. */
     if (index_reset(&shard->index) != 0)
         abort();
+    evict_reset(shard);
     stat_add(&shard->stats.key_bytes, -shard->stats.key_bytes);
     stat_add(&shard->stats.value_bytes, -shard->stats.value_bytes);
     stat_add(&shard->stats.header_bytes, -shard->stats.header_bytes);
@@ -220,18 +228,31 @@ static void note_due(struct shard *shard, ebb_ref ref, const struct item_meta *m
         ebb_due_note(shard->items, ref, (uint64_t)meta->expire_ms);
 }
 
-/* Puts `ref` where the old item was, or anew. On failure frees it. */
+/* An item is overwritten by one of so many bytes: that is a use of the key. */
+static void count_overwrite(struct shard *shard, const struct found *found, size_t bytes)
+{
+    evict_hit(shard, found);
+    unsigned use = slot_use(*found->at.slot);
+    evict_count(shard, use, item_bytes(&found->item.meta), -1);
+    evict_count(shard, use, bytes, +1);
+    count(shard, &found->item.meta, -1);
+}
+
+/* Puts `ref` of so many bytes where the old item was, or anew. On failure frees it. */
 static int adopt(struct shard *shard, const struct store_key *key, const struct found *found,
-                 ebb_ref ref)
+                 ebb_ref ref, size_t bytes)
 {
     if (found != NULL) {
+        count_overwrite(shard, found, bytes);
         *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
-        count(shard, &found->item.meta, -1);
         ebb_free(shard->items, found->ref);
         return STORE_OK;
     }
-    if (index_insert(&shard->index, key->hash, ref) == 0)
+    unsigned use = evict_born(shard, key->hash, bytes);
+    if (index_insert(&shard->index, key->hash, ref, use) == 0) {
+        evict_count(shard, use, bytes, +1);
         return STORE_OK;
+    }
     ebb_free(shard->items, ref);
     return STORE_ENOMEM;
 }
@@ -247,23 +268,19 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
     meta.database = key->database;
     size_t bytes = item_bytes(&meta);
     if (found != NULL && can_overwrite(shard, found, bytes, value)) {
-        count(shard, &found->item.meta, -1);
+        count_overwrite(shard, found, bytes);
         write_item(ebb_at(shard->base, found->ref), &meta, key->data, value);
         count(shard, &meta, +1);
         note_due(shard, found->ref, &meta);
         return STORE_OK;
     }
     ebb_ref ref = ebb_alloc(shard->items, bytes);
-    if (ref == 0) {
-        stat_add(&shard->stats.rejected_memory, 1);
+    if (ref == 0)
         return STORE_ENOMEM;
-    }
     write_item(ebb_at(shard->base, ref), &meta, key->data, value);
-    int error = adopt(shard, key, found, ref);
-    if (error != STORE_OK) {
-        stat_add(&shard->stats.rejected_memory, 1);
+    int error = adopt(shard, key, found, ref, bytes);
+    if (error != STORE_OK)
         return error;
-    }
     count(shard, &meta, +1);
     note_due(shard, ref, &meta);
     return STORE_OK;
@@ -288,6 +305,9 @@ int shard_relabel(struct shard *shard, struct found *found, struct item_meta met
         found->ref = ref;
     }
     item_write_header(item, &meta);
+    unsigned use = slot_use(*found->at.slot);
+    evict_count(shard, use, item_bytes(&old->meta), -1);
+    evict_count(shard, use, bytes, +1);
     count(shard, &old->meta, -1);
     count(shard, &meta, +1);
     note_due(shard, found->ref, &meta);

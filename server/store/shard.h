@@ -10,9 +10,11 @@
 
 #include <pthread.h>
 
+#include "ghost.h"
 #include "index.h"
 #include "item.h"
 #include "store.h"
+#include "use.h"
 
 #define CACHE_LINE_BYTES 64
 
@@ -31,6 +33,9 @@ struct shard_stats {
     size_t key_bytes, value_bytes, header_bytes;
     size_t lookups, hits, sets, deletes;
     size_t expired_lazy, expired_active, expired_bytes;
+    size_t evicted[STORE_EVICT_REASONS], evicted_bytes[STORE_EVICT_REASONS];
+    size_t evicted_unfetched;
+    size_t evicted_ages[STORE_AGE_BUCKETS], evicted_age_seconds; /* of victims of known age */
     size_t rejected_memory;
     size_t large_item_bytes; /* of items above EBB_LARGE_BYTES */
 };
@@ -41,8 +46,19 @@ struct slices {
     bool has_more;            /* the last one left something to do */
     int64_t overdue_ms;       /* how late the most overdue visit was */
     size_t reclaimable_bytes; /* by compaction, after the last one */
+    size_t untouched_bytes;   /* in spans, after the last one: not resident yet */
     uint64_t by_duration[STORE_STEP_BUCKETS];
     uint64_t count, ns, max_ns;
+};
+
+/* Who is evicted when; evict.c. */
+struct evictor {
+    struct use_clocks clocks;
+    struct ghost ghost;
+    size_t small_bytes; /* of items without USE_MAIN */
+    ptrdiff_t owed_bytes; /* by new items, in evictions */
+    size_t ghost_bytes; /* read by others */
+    int64_t began_ms[2][USE_EPOCHS]; /* when the last epochs of small and main began */
 };
 
 struct shard {
@@ -50,15 +66,16 @@ struct shard {
     struct index index;
     struct ebb_heap *items, *segments;
     void *base; /* of the pool */
-    const struct store *store;
+    struct store *store;
     uint64_t cas_last; /* given out; never again */
     uint64_t random;   /* state of a small generator, for random keys */
     struct shard_stats stats;
     struct slices slices;
+    struct evictor evictor;
     size_t *keys, *expires; /* by database */
 };
 
-int shard_init(struct shard *shard, const struct store *store, struct ebb_pool *pool,
+int shard_init(struct shard *shard, struct store *store, struct ebb_pool *pool,
                unsigned database_count, uint64_t seed);
 void shard_release(struct shard *shard);
 uint64_t shard_random(struct shard *shard);

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* slice.c: one bounded piece of a shard's background work: expire, compact. The shard is locked.
+/* slice.c: one bounded piece of a shard's background work: expire, compact, evict. The shard is locked.
  *
  * The upkeep thread runs it; or, when it finds the shard busy, the worker that has it locked does,
  * on letting go: so upkeep neither waits for a busy shard nor makes its worker wait.
@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <time.h>
 
+#include "evict.h"
 #include "store_internal.h"
 
 #define SLICE_NS      100000u /* of work under a lock */
@@ -69,16 +70,30 @@ static bool expire(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
     return false;
 }
 
+bool slice_expire(struct shard *shard, uint64_t deadline_ns)
+{
+    int64_t now_ms = (int64_t)shard->store->now_ms();
+    if (ebb_due_next(shard->items) > (uint64_t)now_ms)
+        return false;
+    expire(shard, now_ms, deadline_ns);
+    return true;
+}
+
 /* ---- saying why ---- */
+
+bool store_may_explain(struct store *store)
+{
+    if (!__atomic_load_n(&store->explain_on, __ATOMIC_RELAXED))
+        return false;
+    uint64_t now = upkeep_now_ns(), last = __atomic_load_n(&store->explained_ns, __ATOMIC_RELAXED);
+    return now >= last + EXPLAIN_NS &&
+           __atomic_compare_exchange_n(&store->explained_ns, &last, now, false, __ATOMIC_RELAXED,
+                                       __ATOMIC_RELAXED);
+}
 
 static void explain(struct store *store, const struct shard *shard, enum ebb_reason reason)
 {
-    if (!__atomic_load_n(&store->explain_on, __ATOMIC_RELAXED) || reason < EBB_REASON_WASTE)
-        return;
-    uint64_t now = upkeep_now_ns(), last = __atomic_load_n(&store->explained_ns, __ATOMIC_RELAXED);
-    if (now < last + EXPLAIN_NS ||
-        !__atomic_compare_exchange_n(&store->explained_ns, &last, now, false, __ATOMIC_RELAXED,
-                                     __ATOMIC_RELAXED))
+    if (reason < EBB_REASON_WASTE || !store_may_explain(store))
         return;
     struct ebb_heap_stats stats;
     char line[256];
@@ -118,6 +133,27 @@ static int64_t overdue_ms(const struct shard *shard, int64_t now_ms)
     return due < (uint64_t)now_ms ? now_ms - (int64_t)due : 0;
 }
 
+/* Near the limit each span counts; where there is room compaction waits until it pays. */
+static enum ebb_urge slice_urge(const struct store *store)
+{
+    bool is_pressed = __atomic_load_n(&store->limit.is_pressed, __ATOMIC_RELAXED);
+    return is_pressed || limit_is_tight(store) ? EBB_URGE_PRESSURE : EBB_URGE_CALM;
+}
+
+/* Leaves the shard's figures where they can be read without its lock. */
+static void note_memory(struct shard *shard)
+{
+    struct ebb_heap_stats items, segments;
+    ebb_heap_stats(shard->items, &items);
+    ebb_heap_stats(shard->segments, &segments);
+    struct slices *slices = &shard->slices;
+    __atomic_store_n(&slices->reclaimable_bytes, items.reclaimable_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&slices->untouched_bytes,
+                     items.span_bytes - items.resident_bytes + segments.span_bytes -
+                         segments.resident_bytes,
+                     __ATOMIC_RELAXED);
+}
+
 void shard_slice(struct store *store, struct shard *shard)
 {
     uint64_t begin = upkeep_now_ns(), deadline = begin + SLICE_NS;
@@ -127,11 +163,11 @@ void shard_slice(struct store *store, struct shard *shard)
     __atomic_store_n(&slices->is_wanted, false, __ATOMIC_RELAXED);
     __atomic_store_n(&slices->overdue_ms, overdue_ms(shard, now_ms), __ATOMIC_RELAXED);
     bool more = expire(shard, now_ms, deadline);
-    more = slice_compact(shard, EBB_URGE_CALM, deadline, &reason) || more;
+    more = slice_compact(shard, slice_urge(store), deadline, &reason) || more;
     explain(store, shard, reason);
-    struct ebb_heap_stats stats;
-    ebb_heap_stats(shard->items, &stats);
-    __atomic_store_n(&slices->reclaimable_bytes, stats.reclaimable_bytes, __ATOMIC_RELAXED);
+    note_memory(shard);
+    more = evict_ahead(shard, deadline) || more;
+    limit_note(store);
     __atomic_store_n(&slices->has_more, more, __ATOMIC_RELAXED);
     record(slices, upkeep_now_ns() - begin);
 }

@@ -10,13 +10,23 @@
 
 #define STORE_STEP_BUCKETS 12 /* slice durations: 2^k * 4 us upper bounds, the last +Inf */
 
+#define STORE_AGE_BUCKETS 9 /* ages of evicted items: bounds in store_age_bounds, the last +Inf */
+extern const unsigned store_age_bounds[STORE_AGE_BUCKETS - 1]; /* seconds */
+
+enum store_evict_reason { STORE_EVICT_LIMIT, STORE_EVICT_PRESSURE, STORE_EVICT_REASONS };
+
 struct store_stats {
     size_t items, items_with_ttl;
     size_t key_bytes, value_bytes; /* live: what users stored */
     size_t header_bytes;           /* item headers with their optional fields */
     uint64_t lookups, hits, sets, deletes;
     uint64_t expired_lazy, expired_active, expired_bytes;
-    uint64_t evicted, evicted_bytes, rejected_memory;
+    uint64_t evicted, rejected_memory;
+    uint64_t evicted_by[STORE_EVICT_REASONS], evicted_bytes[STORE_EVICT_REASONS];
+    uint64_t evicted_unfetched; /* nobody had read them since they were stored */
+    uint64_t evicted_ages[STORE_AGE_BUCKETS], evicted_age_seconds;
+    size_t small_bytes; /* of items that eviction has on probation */
+    size_t ghost_bytes; /* of the memory of evicted keys */
     double expiry_lag_seconds; /* age of the oldest due and unreaped item, as far as known */
 
     size_t index_bytes; /* resident: segments and directories */

@@ -10,6 +10,7 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
+#include "evict.h"
 #include "store_internal.h"
 
 /* ---- hashing ---- */
@@ -60,6 +61,7 @@ int store_create(struct store **out, const struct store_config *config)
     if (store == NULL)
         return STORE_ENOMEM;
     *store = (struct store){
+        .limit = {.pool_bytes = SIZE_MAX, .compact_bytes = SIZE_MAX},
         .database_count = config->database_count,
         .explain = config->explain,
         .explain_context = config->explain_context,
@@ -192,6 +194,7 @@ bool store_get(struct store_session *session, const struct store_key *key,
     if (!shard_find(shard, key, session->now_ms, &found))
         return false;
     stat_add(&shard->stats.hits, 1);
+    evict_hit(shard, &found);
     show(&found, value);
     return true;
 }
@@ -212,6 +215,30 @@ static int64_t storable_expire(int64_t expire_ms)
     return expire_ms < ITEM_EXPIRE_MAX_MS ? expire_ms : ITEM_EXPIRE_MAX_MS;
 }
 
+/* Puts the value in place of the present one (found, NULL: none), making room if it must. */
+static int put(struct store_session *session, const struct store_key *key,
+               const struct found *found, const struct item_meta *meta, const struct pieces *value)
+{
+    struct shard *shard = session_shard(session, key);
+    struct room room = {.bytes = ITEM_HEADER_MAX_BYTES + key->len + value->head_len +
+                                 value->tail_len,
+                        .value = value};
+    struct found again;
+    int error;
+    if (found == NULL) /* whatever goes now, this key is not among it */
+        evict_pay(shard, &room);
+    while ((error = shard_put(shard, key, found, *meta, value)) == STORE_ENOMEM &&
+           evict_make_room(shard, &room)) {
+        found = shard_find(shard, key, session->now_ms, &again) ? &again : NULL;
+        room.tries++;
+    }
+    if (error == STORE_ENOMEM)
+        stat_add(&shard->stats.rejected_memory, 1);
+    if (error == STORE_OK)
+        stat_add(&shard->stats.sets, 1);
+    return error;
+}
+
 int store_set(struct store_session *session, const struct store_key *key,
               const struct store_value *value)
 {
@@ -227,10 +254,7 @@ int store_set(struct store_session *session, const struct store_key *key,
         return STORE_OK;
     }
     struct pieces pieces = {.head = value->data, .head_len = value->len};
-    int error = shard_put(shard, key, exists ? &found : NULL, meta, &pieces);
-    if (error == STORE_OK)
-        stat_add(&shard->stats.sets, 1);
-    return error;
+    return put(session, key, exists ? &found : NULL, &meta, &pieces);
 }
 
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
@@ -245,10 +269,7 @@ int store_join(struct store_session *session, const struct store_key *key, const
         meta.flags = found.item.meta.flags;
     }
     struct pieces pieces = {head, tail, head_len, tail_len};
-    int error = shard_put(shard, key, exists ? &found : NULL, meta, &pieces);
-    if (error == STORE_OK)
-        stat_add(&shard->stats.sets, 1);
-    return error;
+    return put(session, key, exists ? &found : NULL, &meta, &pieces);
 }
 
 bool store_delete(struct store_session *session, const struct store_key *key)
@@ -260,6 +281,16 @@ bool store_delete(struct store_session *session, const struct store_key *key)
     shard_delete(shard, &found);
     stat_add(&shard->stats.deletes, 1);
     return true;
+}
+
+/* The few bytes more that a time or a number takes are not refused for the sake of the limit, as
+ * Redis does not: upkeep makes up for them. */
+static int relabel(struct shard *shard, struct found *found, struct item_meta meta)
+{
+    ebb_heap_exempt(shard->items, true);
+    int error = shard_relabel(shard, found, meta);
+    ebb_heap_exempt(shard->items, false);
+    return error;
 }
 
 bool store_set_expire(struct store_session *session, const struct store_key *key, int64_t expire_ms)
@@ -276,7 +307,7 @@ bool store_set_expire(struct store_session *session, const struct store_key *key
         return true;
     }
     /* Without memory for the six bytes more the key keeps the time it had. */
-    return shard_relabel(shard, &found, meta) == STORE_OK;
+    return relabel(shard, &found, meta) == STORE_OK;
 }
 
 uint64_t store_cas_unique(struct store_session *session, const struct store_key *key)
@@ -289,7 +320,7 @@ uint64_t store_cas_unique(struct store_session *session, const struct store_key 
         return found.item.meta.cas;
     struct item_meta meta = found.item.meta;
     meta.cas = ++shard->cas_last;
-    return shard_relabel(shard, &found, meta) == STORE_OK ? meta.cas : 0;
+    return relabel(shard, &found, meta) == STORE_OK ? meta.cas : 0;
 }
 
 bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique)

@@ -20,6 +20,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "use.h"
+
 struct store;
 struct shard;
 
@@ -143,6 +145,22 @@ size_t store_usage(struct store_session *session, const struct store_key *key);
 uint64_t store_upkeep(struct store *store);
 /* Compacts and trims everything that can be, in slices, before it returns (MEMORY PURGE). */
 void store_purge(struct store_session *session);
+
+/* How much memory there may be, and who goes when there is no more. At the limit, writes make room:
+ * compaction first, then eviction; where there is nothing to evict they are refused. */
+struct store_limit {
+    size_t pool_bytes;    /* of all spans, idle pages and metadata; SIZE_MAX: no limit */
+    size_t ahead_bytes;   /* of it, what upkeep keeps free ahead of writers */
+    size_t compact_bytes; /* with so much to be won by compaction nothing is evicted */
+    enum use_order order; /* USE_NONE: nobody is evicted */
+    bool is_volatile;     /* only items with an expiry time are evicted */
+    bool is_pressed;      /* the system is short of memory: compact and trim all that can be */
+};
+/* From upkeep's thread. Takes effect at once; what is held beyond it goes in slices. */
+void store_set_limit(struct store *store, const struct store_limit *limit);
+/* Bytes that the pool holds now, and how many of them are not resident, as far as known: some
+ * pages of spans that nobody has written yet. Cheap. */
+size_t store_pool_bytes(struct store *store, size_t *untouched_bytes);
 
 /* Upkeep explains itself from now on, or no longer. */
 void store_set_explain(struct store *store, bool on);

@@ -15,6 +15,8 @@ struct upkeep {
 };
 
 struct store {
+    struct store_limit limit; /* its fields are set by upkeep's thread and read by all */
+    bool is_near;            /* to the limit: new items pay for themselves */
     struct ebb_pool *pool;
     unsigned shard_count, database_count;
     unsigned char *secret; /* of the hash */
@@ -51,7 +53,12 @@ static inline void shard_unlock(struct shard *shard)
     pthread_mutex_unlock(&shard->lock);
 }
 
+/* Whether somebody wants explanations and the last one is long enough ago; notes this one. */
+bool store_may_explain(struct store *store);
+
 /* slice.c; the shard is locked */
+/* Reaps expired items until the deadline. true: there were spans to look at. */
+bool slice_expire(struct shard *shard, uint64_t deadline_ns);
 void shard_slice(struct store *store, struct shard *shard);
 /* Compacts both heaps of a shard until the deadline. true: there is more to win. */
 bool slice_compact(struct shard *shard, enum ebb_urge urge, uint64_t deadline_ns,

@@ -31,6 +31,22 @@ static void add_heap(struct ebb_heap_stats *sum, const struct ebb_heap *heap)
     sum->skipped_pinned += stats.skipped_pinned;
 }
 
+static void add_evictions(struct store_stats *sum, const struct shard *shard)
+{
+    const struct shard_stats *stats = &shard->stats;
+    for (unsigned r = 0; r < STORE_EVICT_REASONS; r++) {
+        sum->evicted += stats->evicted[r];
+        sum->evicted_by[r] += stats->evicted[r];
+        sum->evicted_bytes[r] += stats->evicted_bytes[r];
+    }
+    for (unsigned b = 0; b < STORE_AGE_BUCKETS; b++)
+        sum->evicted_ages[b] += stats->evicted_ages[b];
+    sum->evicted_age_seconds += stats->evicted_age_seconds;
+    sum->evicted_unfetched += stats->evicted_unfetched;
+    sum->small_bytes += shard->evictor.small_bytes;
+    sum->ghost_bytes += shard->evictor.ghost_bytes;
+}
+
 static void add_shard(struct store_stats *sum, const struct shard *shard, unsigned databases)
 {
     const struct shard_stats *stats = &shard->stats;
@@ -49,6 +65,7 @@ static void add_shard(struct store_stats *sum, const struct shard *shard, unsign
     sum->expired_lazy += stats->expired_lazy;
     sum->expired_active += stats->expired_active;
     sum->expired_bytes += stats->expired_bytes;
+    add_evictions(sum, shard);
     sum->rejected_memory += stats->rejected_memory;
     sum->index_bytes += index_directory_bytes(index);
     sum->index_slots += index->slots;
@@ -112,7 +129,7 @@ void store_class_stats(struct store *store, unsigned class_index, struct ebb_cla
 struct tally {
     struct shard *shard;
     struct shard_stats bytes;
-    size_t items, lost, expires;
+    size_t items, lost, expires, small_bytes;
 };
 
 static void tally_item(void *context, ebb_ref ref, void *data)
@@ -124,7 +141,10 @@ static void tally_item(void *context, ebb_ref ref, void *data)
     struct store_key key =
         store_key(tally->shard->store, view.meta.database, view.key, view.meta.key_len);
     tally->items++;
-    tally->lost += !shard_find_any(tally->shard, &key, &found) || found.ref != ref;
+    bool is_found = shard_find_any(tally->shard, &key, &found) && found.ref == ref;
+    tally->lost += !is_found;
+    if (is_found && !(slot_use(*found.at.slot) & USE_MAIN))
+        tally->small_bytes += item_bytes(&view.meta);
     tally->expires += view.meta.expire_ms != 0;
     tally->bytes.key_bytes += view.meta.key_len;
     tally->bytes.value_bytes += view.meta.value_len;
@@ -144,7 +164,8 @@ static int shard_check(struct shard *shard, unsigned databases)
                   tally.expires == expires;
     bool bytes = tally.bytes.key_bytes == shard->stats.key_bytes &&
                  tally.bytes.value_bytes == shard->stats.value_bytes &&
-                 tally.bytes.header_bytes == shard->stats.header_bytes;
+                 tally.bytes.header_bytes == shard->stats.header_bytes &&
+                 tally.small_bytes == shard->evictor.small_bytes;
     if (!counts || !bytes || index_check(&shard->index) != 0 || ebb_heap_check(shard->items) != 0 ||
         ebb_heap_check(shard->segments) != 0)
         return -1;

@@ -6,11 +6,13 @@
  * no command waits for it longer than a slice. It is driven by a timer alone: a server without
  * traffic gives its memory back too.
  */
+#include "evict.h"
 #include "store_internal.h"
 
 #define ROUND_NS            400000u /* of slices in one call, over shards with little to do */
 #define DUTY_CALM           19u     /* pause per work: 1 / (1 + 19) = 5 % of a core */
 #define DUTY_BEHIND         3u      /* 25 %: the most, however far behind */
+#define DUTY_SHORT          1u      /* 50 %: unless there is less room than is kept for writers */
 #define IDLE_US             100000u /* between looks while nothing is written */
 #define BUSY_US             10000u  /* while something is: waste grows with what is written */
 #define PAUSE_MIN_US        1000u
@@ -33,6 +35,8 @@ void store_set_explain(struct store *store, bool on)
  * what is resident is calm, from 1/12 on upkeep works as hard as it ever may. */
 static uint64_t duty(struct store *store)
 {
+    if (limit_is_tight(store))
+        return DUTY_SHORT;
     struct ebb_pool_stats pool;
     ebb_pool_stats(store->pool, &pool);
     size_t resident = pool.span_bytes + pool.idle_bytes;
@@ -84,14 +88,51 @@ static uint64_t slices_ns(struct store *store)
     return spent;
 }
 
+/* Whether idle pages should go at once: they stand where a limit wants none. */
+static bool must_trim_all(struct store *store)
+{
+    struct ebb_pool_stats pool;
+    ebb_pool_stats(store->pool, &pool);
+    if (__atomic_load_n(&store->limit.is_pressed, __ATOMIC_RELAXED))
+        return true;
+    size_t held = pool.span_bytes + pool.idle_bytes + pool.metadata_bytes;
+    return pool.limit_bytes != SIZE_MAX &&
+           held + stat_read(&store->limit.ahead_bytes) / 4 > pool.limit_bytes;
+}
+
 /* Trims for a while. true: more is due. */
 static bool trim(struct store *store)
 {
     uint64_t deadline = upkeep_now_ns() + TRIM_NS;
-    while (ebb_pool_trim(store->pool, TRIM_BYTES, false) >= TRIM_BYTES)
+    while (ebb_pool_trim(store->pool, TRIM_BYTES, must_trim_all(store)) >= TRIM_BYTES)
         if (upkeep_now_ns() >= deadline)
             return true;
     return false;
+}
+
+/* ---- the limit ---- */
+
+void store_set_limit(struct store *store, const struct store_limit *limit)
+{
+    struct store_limit *now = &store->limit;
+    if (stat_read(&now->pool_bytes) != limit->pool_bytes)
+        ebb_pool_limit(store->pool, limit->pool_bytes);
+    __atomic_store_n(&now->pool_bytes, limit->pool_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&now->ahead_bytes, limit->ahead_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&now->compact_bytes, limit->compact_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&now->order, limit->order, __ATOMIC_RELAXED);
+    __atomic_store_n(&now->is_volatile, limit->is_volatile, __ATOMIC_RELAXED);
+    __atomic_store_n(&now->is_pressed, limit->is_pressed, __ATOMIC_RELAXED);
+}
+
+size_t store_pool_bytes(struct store *store, size_t *untouched_bytes)
+{
+    struct ebb_pool_stats pool;
+    *untouched_bytes = 0;
+    for (unsigned s = 0; s < store->shard_count; s++)
+        *untouched_bytes += stat_read(&store->shards[s].slices.untouched_bytes);
+    ebb_pool_stats(store->pool, &pool);
+    return pool.span_bytes + pool.idle_bytes + pool.metadata_bytes;
 }
 
 /* ---- the timer's call ---- */
@@ -145,8 +186,10 @@ uint64_t store_upkeep(struct store *store)
     uint64_t begin = upkeep_now_ns();
     more = trim(store) || more;
     uint64_t spent_ns = slices_ns(store) + (upkeep_now_ns() - begin);
+    if (!more && was_written(store)) /* writers at the limit want to be kept ahead of */
+        return limit_is_tight(store) ? PAUSE_MIN_US : BUSY_US;
     if (!more)
-        return was_written(store) ? BUSY_US : IDLE_US;
+        return IDLE_US;
     uint64_t pause_us = spent_ns * duty(store) / 1000;
     return pause_us < PAUSE_MIN_US   ? PAUSE_MIN_US
            : pause_us < PAUSE_MAX_US ? pause_us

@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: MIT */
+/* memory.h: holds the process to maxmemory: looks at what is resident and how hard the system is
+ * pressed, and tells the store what it may hold. Main thread only; what others may know of it stands
+ * in service->limits.
+ */
+#ifndef EBB_MEMORY_H
+#define EBB_MEMORY_H
+
+#include "cgroup.h"
+#include "limit.h"
+#include "log.h"
+#include "pressure.h"
+#include "service.h"
+
+struct memory {
+    struct service *service;
+    struct log *log;
+    struct cgroup cgroup;
+    struct pressure pressure;
+    struct limit_plan plan;
+    bool has_plan;
+    int64_t warned_limit; /* the limit that was said to be too small, 0: none */
+};
+
+/* Finds the group and what `maxmemory auto` comes to. `root` and `proc` as in cgroup_find(). */
+void memory_find(struct cgroup *cgroup, struct options *options, const char *root,
+                 const char *proc);
+void memory_init(struct memory *memory, struct service *service, struct log *log);
+/* Before each call of upkeep. */
+void memory_look(struct memory *memory);
+/* Once a second. */
+void memory_second(struct memory *memory);
+
+#endif

@@ -42,35 +42,36 @@ size_t limit_clients(size_t limit_bytes, int64_t clients)
     return bytes > least ? bytes : least;
 }
 
-/* A look between two page faults of a large value must not make room that is not there: what others
- * hold is taken to fall slowly. */
-static size_t others(const struct limit_view *view, const struct limit_plan *before)
+/* Follows what is measured slowly, up and down: a look in the middle of a reply, or between the page
+ * faults of a large value, says little of what others hold. */
+static size_t follow(size_t before, size_t now)
 {
-    size_t now = minus(view->resident_bytes, view->pool_bytes + view->client_bytes);
-    if (before == NULL || now >= before->others_bytes)
-        return now;
-    return before->others_bytes - (before->others_bytes - now) / OTHERS_DECAY -
-           (before->others_bytes - now < OTHERS_DECAY);
+    if (now >= before)
+        return before + (now - before + OTHERS_DECAY - 1) / OTHERS_DECAY;
+    return before - (before - now + OTHERS_DECAY - 1) / OTHERS_DECAY;
 }
 
 struct limit_plan limit_make_plan(const struct limit_view *view, const struct limit_plan *before)
 {
     size_t limit = view->limit_bytes - view->limit_bytes / 100 * view->lowered;
+    size_t others = minus(view->resident_bytes, view->pool_bytes + view->client_bytes);
     struct limit_plan plan = {
         .limit_bytes = SIZE_MAX,
         .clients_bytes = limit_clients(view->limit_bytes, view->clients),
-        .others_bytes = others(view, before),
+        .others_bytes = before == NULL ? others : follow(before->others_bytes, others),
         .pool_bytes = SIZE_MAX,
         .compact_bytes = SIZE_MAX,
         .start_bytes = SIZE_MAX,
     };
     if (view->limit_bytes == 0)
         return plan;
-    size_t clients = plan.clients_bytes == SIZE_MAX ? 0 : plan.clients_bytes;
-    clients = clients > view->client_bytes ? clients : view->client_bytes;
+    /* What is more than usual is most likely a client's: it may use what is set aside for them. */
+    size_t cap = plan.clients_bytes == SIZE_MAX ? view->client_bytes : plan.clients_bytes;
+    size_t taken = others + view->client_bytes, usual = plan.others_bytes + cap;
+    taken = taken > usual ? taken : usual;
     size_t slack = between(SLACK_LEAST_BYTES, limit / SLACK_SHARE, SLACK_MOST_BYTES);
     plan.limit_bytes = limit;
-    plan.pool_bytes = minus(limit, plan.others_bytes + clients + slack);
+    plan.pool_bytes = minus(limit, taken + slack);
     plan.ahead_bytes =
         between(AHEAD_LEAST_BYTES, plan.pool_bytes / AHEAD_SHARE, AHEAD_MOST_BYTES);
     plan.compact_bytes = limit / COMPACT_SHARE;

@@ -30,7 +30,7 @@ struct limit_view {
 struct limit_plan {
     size_t limit_bytes;   /* in force: lowered by pressure; SIZE_MAX: none */
     size_t clients_bytes; /* cap of all clients' buffers; SIZE_MAX: none */
-    size_t others_bytes;  /* neither keys nor clients; falls slowly and rises at once */
+    size_t others_bytes;  /* neither keys nor clients, as it usually is */
     size_t pool_bytes;    /* what the store may hold; SIZE_MAX: no limit */
     size_t ahead_bytes;   /* of it, what upkeep keeps free ahead of writers */
     size_t compact_bytes; /* more than this to be won by compaction: nothing is evicted */

@@ -33,10 +33,16 @@ void memory_find(struct cgroup *cgroup, struct options *options, const char *roo
     __atomic_store_n(&options->auto_maxmemory, (int64_t)cgroup_auto(cgroup), __ATOMIC_RELAXED);
 }
 
-void memory_init(struct memory *memory, struct service *service, struct log *log)
+int memory_init(struct memory *memory, struct service *service, struct log *log)
 {
     *memory = (struct memory){.service = service, .log = log};
     memory_find(&memory->cgroup, service->options, "/sys/fs/cgroup", "/proc");
+    return uv_mutex_init(&memory->mutex) < 0 ? -1 : 0;
+}
+
+void memory_release(struct memory *memory)
+{
+    uv_mutex_destroy(&memory->mutex);
 }
 
 /* ---- the limit ---- */
@@ -62,7 +68,7 @@ static void tell(struct memory *memory)
         .compact_bytes = plan->compact_bytes,
         .order = policies[policy].order,
         .is_volatile = policies[policy].is_volatile,
-        .is_pressed = memory->pressure.level > 0,
+        .is_pressed = counter_read(&limits->pressure_level) > 0,
     };
     store_set_limit(memory->service->store, &limit);
     publish(&limits->limit_bytes, zero_if_none(plan->limit_bytes));
@@ -87,9 +93,10 @@ void memory_look(struct memory *memory)
     struct service *service = memory->service;
     size_t untouched, pool = store_pool_bytes(service->store, &untouched);
     int64_t limit = options_maxmemory(service->options);
+    uv_mutex_lock(&memory->mutex);
     struct limit_view view = {
         .limit_bytes = (size_t)limit,
-        .lowered = pressure_lowers(memory->pressure.level),
+        .lowered = pressure_lowers((unsigned)counter_read(&service->limits.pressure_level)),
         .clients = options_number(&service->options->maxmemory_clients),
         .client_bytes = counter_read(&service->limits.client_bytes),
         .resident_bytes = limit > 0 ? limit_read_resident() : 0,
@@ -99,6 +106,7 @@ void memory_look(struct memory *memory)
     memory->has_plan = limit > 0;
     tell(memory);
     warn_if_too_small(memory, limit);
+    uv_mutex_unlock(&memory->mutex);
 }
 
 /* ---- pressure ---- */

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /* memory.h: holds the process to maxmemory: looks at what is resident and how hard the system is
- * pressed, and tells the store what it may hold. Main thread only; what others may know of it stands
- * in service->limits.
+ * pressed, and tells the store what it may hold. What others may know of it stands in
+ * service->limits.
  */
 #ifndef EBB_MEMORY_H
 #define EBB_MEMORY_H
+
+#include <uv.h>
 
 #include "cgroup.h"
 #include "limit.h"
@@ -16,7 +18,8 @@ struct memory {
     struct service *service;
     struct log *log;
     struct cgroup cgroup;
-    struct pressure pressure;
+    struct pressure pressure; /* the main thread's, but for its level */
+    uv_mutex_t mutex;         /* of what follows */
     struct limit_plan plan;
     bool has_plan;
     int64_t warned_limit; /* the limit that was said to be too small, 0: none */
@@ -25,10 +28,11 @@ struct memory {
 /* Finds the group and what `maxmemory auto` comes to. `root` and `proc` as in cgroup_find(). */
 void memory_find(struct cgroup *cgroup, struct options *options, const char *root,
                  const char *proc);
-void memory_init(struct memory *memory, struct service *service, struct log *log);
-/* Before each call of upkeep. */
+int memory_init(struct memory *memory, struct service *service, struct log *log); /* 0 or -1 */
+void memory_release(struct memory *memory);
+/* Before each call of upkeep, and from any thread when a setting of it has changed. */
 void memory_look(struct memory *memory);
-/* Once a second. */
+/* Once a second, on the main thread. */
 void memory_second(struct memory *memory);
 
 #endif

@@ -114,6 +114,8 @@ static void on_option_changed(void *context, size_t index)
         log_set_level(&server->log, (enum log_level)options_number(&options->loglevel));
     else if (strcmp(name, "maxclients") == 0)
         raise_descriptor_limit(server);
+    else if (strncmp(name, "maxmemory", 9) == 0)
+        memory_look(&server->memory);
     else if (strcmp(name, "explain") == 0)
         store_set_explain(server->store, options_number(&options->explain) != 0);
 }
@@ -141,7 +143,6 @@ static void make_run_id(char run_id[41])
 
 static enum server_result start_service(struct server *server, char *error)
 {
-    (void)error;
     uv_mutex_init(&server->options_mutex);
     baseline_init(&server->baseline);
     ssize_t len = readlink("/proc/self/exe", server->executable, sizeof(server->executable) - 1);
@@ -165,13 +166,15 @@ static enum server_result start_service(struct server *server, char *error)
         .options_unlock = unlock_options,
     };
     make_run_id(server->service.run_id);
-    memory_init(&server->memory, &server->service, &server->log);
+    if (memory_init(&server->memory, &server->service, &server->log) < 0)
+        return failed(error, "can't watch memory", "out of memory");
     memory_look(&server->memory);
     return SERVER_OK;
 }
 
 static void stop_service(struct server *server)
 {
+    memory_release(&server->memory);
     baseline_release(&server->baseline);
     uv_mutex_destroy(&server->options_mutex);
 }

@@ -690,7 +690,7 @@ static void config_answers_globs(void **state)
          {"CONFIG GET maxmemory", "*2\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n"},
          {"CONFIG GET MaxMemory maxm*ry", "*2\r\n$9\r\nMaxMemory\r\n$1\r\n0\r\n"},
          {"CONFIG GET max*y timeout",
-          "*6\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n$16\r\nmaxmemory-policy\r\n$10\r\nnoeviction\r\n"
+          "*6\r\n$9\r\nmaxmemory\r\n$1\r\n0\r\n$16\r\nmaxmemory-policy\r\n$14\r\nallkeys-s3fifo\r\n"
           "$7\r\ntimeout\r\n$1\r\n0\r\n"},
          {"CONFIG GET save", "*2\r\n$4\r\nsave\r\n$0\r\n\r\n"},
          {"CONFIG GET appendonly", "*2\r\n$10\r\nappendonly\r\n$2\r\nno\r\n"});
@@ -747,7 +747,7 @@ static void info_has_what_clients_and_exporters_read(void **state)
         "\r\nused_memory_peak:",
         "\r\nmaxmemory:0\r\n",
         "\r\nmaxmemory_human:0B\r\n",
-        "\r\nmaxmemory_policy:noeviction\r\n",
+        "\r\nmaxmemory_policy:allkeys-s3fifo\r\n",
         "\r\nmem_fragmentation_ratio:",
         "\r\nmem_allocator:ebb\r\n",
         "\r\n\r\n# Persistence\r\nloading:0\r\n",

@@ -358,11 +358,23 @@ static void metrics_show_the_limits(void **state)
 {
     struct fixture *fixture = *state;
     assert_value(fixture, "ebb_memory_limit_bytes", "", INFINITY);
-    fixture->options.maxmemory = 123456789;
+    assert_value(fixture, "ebb_memory_evict_start_bytes", "", INFINITY);
+    assert_value(fixture, "ebb_memory_clients_limit_bytes", "", INFINITY);
+    fixture->service.limits = (struct memory_limits){.limit_bytes = 123456789,
+                                                     .start_bytes = 120000000,
+                                                     .clients_max_bytes = 5000000,
+                                                     .client_bytes = 4321,
+                                                     .pressure_level = 3,
+                                                     .pressure_stalls_us = 1500000};
     assert_value(fixture, "ebb_memory_limit_bytes", "", 123456789);
+    assert_value(fixture, "ebb_memory_evict_start_bytes", "", 120000000);
+    assert_value(fixture, "ebb_memory_clients_limit_bytes", "", 5000000);
+    assert_value(fixture, "ebb_memory_clients_bytes", "", 4321);
+    assert_value(fixture, "ebb_memory_pressure_level", "", 3);
+    assert_value(fixture, "ebb_memory_pressure_seconds_total", "", 1.5);
     fixture->options.maxclients = 77;
     assert_value(fixture, "ebb_connections_limit", "", 77);
-    assert_value(fixture, "ebb_scrapes_total", "", 4);
+    assert_value(fixture, "ebb_scrapes_total", "", 11);
 }
 
 /* ---- resident memory ---- */

@@ -13,6 +13,7 @@
 
 #include "../clock.h"
 #include "../options.h"
+#include "claims.h"
 #include "dialect.h"
 #include "unsent.h"
 
@@ -72,6 +73,7 @@ static void drop_pending(struct connection *connection)
     counter_add(&connection_worker(connection)->counters.input_bytes, -pending->counted_bytes);
     pending_destroy(pending);
     connection->pending = NULL;
+    claims_update(connection);
 }
 
 /* What malloc really holds for it. */
@@ -98,11 +100,17 @@ void connection_close(struct connection *connection, enum close_reason reason)
     struct worker *worker = connection_worker(connection);
     connection->is_closing = true;
     unlink_from(worker, connection);
+    claims_release(connection);
     /* Before the socket closes: a client that sees it closed may come again at once. */
     __atomic_sub_fetch(worker->config.open_connections, 1, __ATOMIC_RELAXED);
     counter_add(&worker->counters.closed[reason], 1);
     counter_add(&worker->counters.connections[connection->client.protocol], (uint64_t)-1);
     uv_close((uv_handle_t *)&connection->tcp, on_closed);
+}
+
+void connection_forget_input(struct connection *connection)
+{
+    drop_pending(connection);
 }
 
 bool connection_is_idle(const struct connection *connection, int64_t now_ms)
@@ -170,6 +178,8 @@ static void keep_rest(struct connection *connection, const char *rest, size_t le
     pending->parser = worker->parser;
     swap_args(&worker->args[0], &pending->args);
     count_pending(connection);
+    claims_admit(connection, need);
+    claims_update(connection);
 }
 
 /* Reads no more; closes as soon as the replies are out. */
@@ -227,6 +237,10 @@ static void on_long_read(struct connection *connection, size_t read_bytes)
     struct pending *pending = connection->pending;
     ebb_buf_commit(&pending->in, read_bytes);
     count_pending(connection);
+    connection->client.last_command_ms = clock_unix_ms(); /* it is getting on */
+    claims_update(connection);
+    if (connection->is_closing)
+        return;
     size_t len = ebb_buf_len(&pending->in);
     if (len >= pending->need_bytes)
         run_input(connection, ebb_buf_data(&pending->in), len);
@@ -281,7 +295,12 @@ void connection_resume(struct connection *connection)
     struct pending *pending = connection->pending;
     if (pending)
         run_input(connection, ebb_buf_data(&pending->in), ebb_buf_len(&pending->in));
-    if (connection_is_open(connection))
+    connection_read_on(connection);
+}
+
+void connection_read_on(struct connection *connection)
+{
+    if (connection_is_open(connection) && !connection->is_waiting)
         uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read);
 }
 

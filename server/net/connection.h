@@ -29,7 +29,10 @@ struct connection {
     bool is_paused;                     /* does not read or run before unsent is gone */
     bool is_ending;                     /* takes no more commands; closes when unsent is gone */
     bool is_closing;                    /* as good as gone */
+    bool is_waiting;                    /* its large command is not read before there is room */
+    bool is_large;                      /* it is one of worker->large_count */
     uint8_t end_reason;                 /* of is_ending: enum close_reason */
+    size_t claim_bytes;                 /* its share of limits.client_bytes; see claims.h */
 };
 
 static inline struct worker *connection_worker(const struct connection *connection)
@@ -54,10 +57,15 @@ static inline bool connection_is_open(const struct connection *connection)
 void connection_open(struct worker *worker, const struct handover *handover);
 /* At once, whatever is still to be sent. The struct stays until the loop's next turn. */
 void connection_close(struct connection *connection, enum close_reason reason);
+/* Frees its input at once; it has been closed, and is not the one that runs. */
+void connection_forget_input(struct connection *connection);
 /* Whether it has been silent for longer than it may. */
 bool connection_is_idle(const struct connection *connection, int64_t now_ms);
 /* Runs what waits in pending, if it may, and reads on. Called when unsent has gone. */
 void connection_resume(struct connection *connection);
+
+/* Reads on, unless something keeps it from reading. */
+void connection_read_on(struct connection *connection);
 
 /* The service function: where the client's two ends are. */
 size_t connection_address(const struct client *client, bool local, char *text, size_t size);

@@ -8,6 +8,7 @@
 
 #include "../clock.h"
 #include "../options.h"
+#include "claims.h"
 
 /* Below this, copying the rest is cheaper than giving the worker's buffer away. */
 #define STEAL_MIN_BYTES (64u * 1024)
@@ -25,6 +26,22 @@ static void count(struct connection *connection)
     counter_add(&connection_worker(connection)->counters.output_bytes,
                 bytes - unsent->counted_bytes);
     unsent->counted_bytes = bytes;
+}
+
+size_t unsent_bytes(const struct connection *connection)
+{
+    return connection->unsent ? connection->unsent->counted_bytes : 0;
+}
+
+/* libuv looks at the bytes of a write no more once its handle is being closed. */
+void unsent_forget(struct connection *connection)
+{
+    struct unsent *unsent = connection->unsent;
+    if (!unsent)
+        return;
+    ebb_buf_release(&unsent->sending);
+    ebb_buf_release(&unsent->waiting);
+    count(connection);
 }
 
 void unsent_destroy(struct connection *connection)
@@ -81,12 +98,14 @@ static void on_written(uv_write_t *request, int status)
     ebb_buf_release(&unsent->sending);
     if (ebb_buf_len(&unsent->waiting) == 0) {
         unsent_destroy(connection);
+        claims_update(connection);
         connection_resume(connection);
         return;
     }
     unsent->sending = unsent->waiting;
     ebb_buf_init(&unsent->waiting, unsent->sending.max_bytes);
     count(connection);
+    claims_update(connection);
     start_write(connection);
 }
 
@@ -133,7 +152,12 @@ static void keep(struct connection *connection, struct ebb_buf *out)
         return;
     }
     count(connection);
-    if (total > CONNECTION_SOFT_BYTES && !connection->is_paused) {
+    claims_update(connection);
+    if (connection->is_closing)
+        return;
+    size_t soft_bytes =
+        claims_are_tight(connection_worker(connection)) ? 0 : CONNECTION_SOFT_BYTES;
+    if (total > soft_bytes && !connection->is_paused) {
         connection->is_paused = true;
         uv_read_stop((uv_stream_t *)&connection->tcp);
     }

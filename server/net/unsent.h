@@ -10,6 +10,10 @@
 /* Sends what is in the worker's reply buffer to the connection and empties that buffer. Pauses a
  * connection that takes too little, closes it when it is over its limit or broken. */
 void unsent_flush(struct connection *connection);
+/* The memory it holds. */
+size_t unsent_bytes(const struct connection *connection);
+/* Frees its content; the connection has been closed. */
+void unsent_forget(struct connection *connection);
 /* Frees it, when the connection goes. */
 void unsent_destroy(struct connection *connection);
 

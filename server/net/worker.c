@@ -11,6 +11,7 @@
 
 #include "../clock.h"
 #include "../options.h"
+#include "claims.h"
 #include "connection.h"
 
 #define WORKER_STACK_BYTES (256u * 1024)
@@ -43,6 +44,7 @@ static void count_buffers(struct worker *worker)
     size_t out_bytes = worker->out.capacity;
     counter_add(&worker->counters.output_bytes, out_bytes - worker->counted_out_bytes);
     worker->counted_out_bytes = out_bytes;
+    claim_set(worker, &worker->claim_bytes, in_bytes + out_bytes);
 }
 
 static void release_long_args(struct ebb_args *args, uint32_t keep)
@@ -133,6 +135,7 @@ static void on_tick(uv_timer_t *tick)
     struct worker *worker = tick->data;
     if (worker->config.admin || options_number(&worker->config.service->options->timeout) > 0)
         sweep(worker);
+    claims_tick(worker);
     if (!worker->was_used && worker->counted_in_bytes + worker->counted_out_bytes > 0)
         release_buffers(worker);
     worker->was_used = false;

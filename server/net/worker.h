@@ -63,6 +63,7 @@ struct worker {
 
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;
+    size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
 
     char *in;            /* WORKER_IN_BYTES, there only while in use */
     struct ebb_buf out;  /* replies of the batch that runs */
@@ -71,6 +72,7 @@ struct worker {
     struct ebb_mc_command mc_command;
     struct worker_timing timing;
     size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */
+    size_t claim_bytes;                         /* for the buffers above; see claims.h */
     bool was_used;                              /* since the last tick */
 
     uv_thread_t thread;

@@ -28,6 +28,7 @@
 #define TRIM_LEAST_BYTES   (128u * 1024)
 #define LARGE_LEAST        (32u * 1024) /* from here on other shards help */
 #define OF_CLASS_TRIES     8u           /* in vain before a writer takes a slot of its class */
+#define GIVE_WAY_TRIES     16u
 #define EMPTY_SAMPLES_MAX  4u           /* of items with a time, before the spans are asked */
 #define GHOST_SHARE        100u         /* of live bytes: more is not spent on ghosts */
 #define GHOST_KEY_BYTES    2u
@@ -388,7 +389,7 @@ static size_t evict_of_class(struct shard *shard, const struct room *room)
         struct candidate candidate = {.at = found.at};
         consider(shard, &sample, &candidate);
     }
-    if (sample.items == 0)
+    if (sample.items == 0 || order_of(shard) == USE_NONE)
         return 0;
     read_found(shard, &sample.best.at, &found);
     return evict(shard, &found);
@@ -497,6 +498,9 @@ bool evict_make_room(struct shard *shard, const struct room *room)
     size_t wanted = room->bytes + room->bytes / 8;
     if (!is_limited(store))
         return false;
+    /* Long enough; while a limit that was lowered is far away, it may not be reached by one write. */
+    if (room->tries >= OF_CLASS_TRIES && evict_of_class(shard, room) > 0)
+        return true;
     size_t trim_bytes = wanted > TRIM_LEAST_BYTES ? wanted : TRIM_LEAST_BYTES;
     if (ebb_pool_trim(store->pool, trim_bytes, true) > 0)
         return true;
@@ -510,13 +514,17 @@ bool evict_make_room(struct shard *shard, const struct room *room)
                     limit_reclaimable(store) > stat_read(&store->limit.compact_bytes);
     if (!is_still && may_help && of_another(shard, compact_other, 0))
         return true;
-    if (room->tries >= OF_CLASS_TRIES && evict_of_class(shard, room) > 0)
-        return true;
     if (wanted >= LARGE_LEAST && !is_still && room->tries % 2 == 1 &&
         order_of(shard) != USE_NONE && of_another(shard, evict_other, wanted / 4))
         return true;
     return evict_some(shard, wanted / 4, room->value) > 0 ||
            (!is_still && of_another(shard, evict_other, wanted));
+}
+
+bool evict_must_give_way(const struct shard *shard, const struct room *room)
+{
+    return room->tries >= GIVE_WAY_TRIES && room->bytes <= EBB_LARGE_BYTES &&
+           order_of(shard) != USE_NONE && limit_room(shard->store) < 0;
 }
 
 void evict_pay(struct shard *shard, const struct room *room)

@@ -215,14 +215,22 @@ static int64_t storable_expire(int64_t expire_ms)
     return expire_ms < ITEM_EXPIRE_MAX_MS ? expire_ms : ITEM_EXPIRE_MAX_MS;
 }
 
+static size_t new_bytes(const struct store_key *key, const struct item_meta *meta,
+                        const struct pieces *value)
+{
+    struct item_meta whole = *meta;
+    whole.key_len = (uint32_t)key->len;
+    whole.value_len = (uint32_t)(value->head_len + value->tail_len);
+    whole.database = key->database;
+    return item_bytes(&whole);
+}
+
 /* Puts the value in place of the present one (found, NULL: none), making room if it must. */
 static int put(struct store_session *session, const struct store_key *key,
                const struct found *found, const struct item_meta *meta, const struct pieces *value)
 {
     struct shard *shard = session_shard(session, key);
-    struct room room = {.bytes = ITEM_HEADER_MAX_BYTES + key->len + value->head_len +
-                                 value->tail_len,
-                        .value = value};
+    struct room room = {.bytes = new_bytes(key, meta, value), .value = value};
     struct found again;
     int error;
     if (found == NULL) /* whatever goes now, this key is not among it */
@@ -231,7 +239,9 @@ static int put(struct store_session *session, const struct store_key *key,
            evict_make_room(shard, &room)) {
         found = shard_find(shard, key, session->now_ms, &again) ? &again : NULL;
         room.tries++;
+        ebb_heap_exempt(shard->items, evict_must_give_way(shard, &room));
     }
+    ebb_heap_exempt(shard->items, false);
     if (error == STORE_ENOMEM)
         stat_add(&shard->stats.rejected_memory, 1);
     if (error == STORE_OK)

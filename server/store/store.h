@@ -156,7 +156,8 @@ struct store_limit {
     bool is_volatile;     /* only items with an expiry time are evicted */
     bool is_pressed;      /* the system is short of memory: compact and trim all that can be */
 };
-/* From upkeep's thread. Takes effect at once; what is held beyond it goes in slices. */
+/* Takes effect at once; what is held beyond it goes in
+ * slices. Calls may come from any thread, one at a time. */
 void store_set_limit(struct store *store, const struct store_limit *limit);
 /* Bytes that the pool holds now, and how many of them are not resident, as far as known: some
  * pages of spans that nobody has written yet. Cheap. */

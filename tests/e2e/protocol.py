@@ -24,6 +24,10 @@ SHOWN_MOST = 20
 DIFFERENCES = (
     ("expiry.txt", "TTL far", "Ebb keeps 48 bits of milliseconds: the year 10889 is its last",
      r":\d{12,16}\r\n"),
+    ("connection.txt", "CONFIG GET maxmemory", "Ebb has a limit by default: part of the machine's",
+     r"(\*2|%1)\r\n\$9\r\nmaxmemory\r\n\$\d+\r\n[1-9]\d*\r\n"),
+    ("connection.txt", "CONFIG GET maxmemory-policy", "and a policy for it, as a cache needs one",
+     r"(\*2|%1)\r\n\$16\r\nmaxmemory-policy\r\n\$14\r\nallkeys-s3fifo\r\n"),
 )
 
 

@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: MIT */
+/* claims.c: see claims.h. Called by connection.c, unsent.c and worker.c. */
+#include "claims.h"
+
+#include "../clock.h"
+#include "unsent.h"
+
+#define STALLED_MS 5000 /* without a byte from or to a client that holds the most, alone */
+
+static struct memory_limits *limits(const struct worker *worker)
+{
+    return &worker->config.service->limits;
+}
+
+static size_t cap_bytes(const struct worker *worker)
+{
+    uint64_t cap = counter_read(&limits(worker)->clients_max_bytes);
+    return cap == 0 ? SIZE_MAX : (size_t)cap;
+}
+
+static size_t total_bytes(const struct worker *worker)
+{
+    return (size_t)counter_read(&limits(worker)->client_bytes);
+}
+
+void claim_set(struct worker *worker, size_t *claim, size_t bytes)
+{
+    if (*claim != bytes)
+        __atomic_add_fetch(&limits(worker)->client_bytes, bytes - *claim, __ATOMIC_RELAXED);
+    *claim = bytes;
+}
+
+/* Somebody must go before all of it is taken: replies come in pieces. */
+static size_t full_bytes(const struct worker *worker)
+{
+    size_t cap = cap_bytes(worker);
+    return cap - cap / 4;
+}
+
+bool claims_are_tight(const struct worker *worker)
+{
+    return total_bytes(worker) > cap_bytes(worker) / 2;
+}
+
+/* ---- waiting to send a large command ---- */
+
+static size_t input_bytes(const struct connection *connection)
+{
+    const struct pending *pending = connection->pending;
+    if (!pending)
+        return 0;
+    size_t held = pending_bytes(pending);
+    return held > pending->need_bytes || connection->is_waiting ? held : pending->need_bytes;
+}
+
+static bool is_large(const struct connection *connection)
+{
+    return connection->pending && input_bytes(connection) > CLAIM_LARGE_BYTES;
+}
+
+static bool has_room(struct connection *connection, size_t need_bytes)
+{
+    const struct worker *worker = connection_worker(connection);
+    size_t others = total_bytes(worker) - connection->claim_bytes;
+    return others + need_bytes <= cap_bytes(worker) ||
+           (worker->large_count == (size_t)connection->is_large && !connection->is_waiting);
+}
+
+static void go_on(struct connection *connection)
+{
+    connection->is_waiting = false;
+    connection_worker(connection)->waiting_count--;
+    claims_update(connection);
+    connection_read_on(connection);
+}
+
+/* Lets those go on for whom there is room, in the order of the ring; `is_forced` at least one. */
+static void wake(struct worker *worker, bool is_forced)
+{
+    struct connection *connection = worker->connections;
+    for (size_t left = worker->connection_count; left > 0 && worker->waiting_count > 0; left--) {
+        struct connection *next = connection->next;
+        size_t need = connection->pending ? connection->pending->need_bytes : 0;
+        size_t others = total_bytes(worker) - connection->claim_bytes;
+        bool may = is_forced || worker->large_count == 0 || others + need <= cap_bytes(worker);
+        if (connection->is_waiting && may) {
+            worker->connections = next; /* the next time those behind have their turn */
+            go_on(connection);
+            is_forced = false;
+        }
+        connection = next;
+    }
+}
+
+bool claims_admit(struct connection *connection, size_t need_bytes)
+{
+    struct worker *worker = connection_worker(connection);
+    if (need_bytes <= CLAIM_LARGE_BYTES || has_room(connection, need_bytes))
+        return true;
+    if (!connection->is_waiting) {
+        connection->is_waiting = true;
+        worker->waiting_count++;
+        uv_read_stop((uv_stream_t *)&connection->tcp);
+    }
+    return false;
+}
+
+
+/* ---- who holds too much ---- */
+
+/* What is held against it: replies that it does not read, and a command that does not come. */
+static size_t greed(const struct connection *connection, int64_t now_ms)
+{
+    bool is_stalled = now_ms - connection->client.last_command_ms >= STALLED_MS;
+    size_t unread = unsent_bytes(connection);
+    return (unread > CLAIM_LARGE_BYTES ? unread : 0) +
+           (is_stalled && !connection->is_waiting ? input_bytes(connection) : 0);
+}
+
+static struct connection *greediest(const struct worker *worker, int64_t now_ms)
+{
+    struct connection *most = NULL, *connection = worker->connections;
+    size_t most_bytes = 0;
+    for (size_t left = worker->connection_count; left > 0; left--) {
+        size_t bytes = greed(connection, now_ms);
+        if (bytes > most_bytes) {
+            most = connection;
+            most_bytes = bytes;
+        }
+        connection = connection->next;
+    }
+    return most;
+}
+
+/* A value larger than all clients may hold can still be read, by one at a time. */
+static bool is_alone(const struct worker *worker, const struct connection *connection,
+                     int64_t now_ms)
+{
+    size_t others = total_bytes(worker) - connection->claim_bytes;
+    return others <= cap_bytes(worker) / 2 &&
+           now_ms - connection->client.last_command_ms < STALLED_MS;
+}
+
+/* `current` is being run: its input is still needed. */
+static void relieve(struct worker *worker, const struct connection *current)
+{
+    int64_t now_ms = total_bytes(worker) > full_bytes(worker) ? clock_unix_ms() : 0;
+    while (total_bytes(worker) > full_bytes(worker)) {
+        struct connection *most = greediest(worker, now_ms);
+        if (!most || is_alone(worker, most, now_ms))
+            return;
+        log_write(worker->config.log, LOG_NOTICE,
+                  "clients hold %zu KiB in buffers, of %zu KiB at most (maxmemory-clients): closing "
+                  "client %llu, which holds %zu KiB",
+                  total_bytes(worker) >> 10, cap_bytes(worker) >> 10,
+                  (unsigned long long)most->client.id, most->claim_bytes >> 10);
+        connection_close(most, CLOSE_CLIENTS_LIMIT);
+        unsent_forget(most);
+        if (most != current)
+            connection_forget_input(most);
+    }
+}
+
+static void set_large(struct connection *connection, bool is_now)
+{
+    struct worker *worker = connection_worker(connection);
+    worker->large_count += (size_t)is_now - (size_t)connection->is_large;
+    connection->is_large = is_now;
+}
+
+void claims_update(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    size_t before = connection->claim_bytes;
+    if (connection->is_closing)
+        return;
+    claim_set(worker, &connection->claim_bytes,
+              input_bytes(connection) + unsent_bytes(connection));
+    set_large(connection, is_large(connection) && !connection->is_waiting);
+    if (connection->claim_bytes > before)
+        relieve(worker, connection);
+    else if (worker->waiting_count > 0)
+        wake(worker, false);
+}
+
+void claims_release(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    claim_set(worker, &connection->claim_bytes, 0);
+    set_large(connection, false);
+    worker->waiting_count -= connection->is_waiting;
+    connection->is_waiting = false;
+    if (worker->waiting_count > 0)
+        wake(worker, false);
+}
+
+void claims_tick(struct worker *worker)
+{
+    relieve(worker, NULL);
+    if (worker->waiting_count > 0)
+        wake(worker, true);
+}

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: MIT
+"""maxmemory bounds what the kernel counts: writing several times the limit, lowering it, slow readers
+and large commands never bring resident memory above it, and nobody gets an error that evicting could
+have spared.
+
+SLACK is what the kernel's figure may pass the limit by. Resident memory is sampled every 10 ms.
+"""
+
+import threading
+import time
+
+import ebb
+import talk
+from case import MIB, RSS_COUNTS, SCALE, case, equal, mib, program, true, within
+
+SLACK = 6 * MIB
+LIMIT = 64 * MIB
+CONNECTIONS = 50
+
+
+class Watch:
+    """The highest resident memory from its start on, sampled by a thread."""
+
+    def __init__(self, server):
+        self.server, self.high, self.ends = server, 0, False
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _run(self):
+        while not self.ends:
+            self.high = max(self.high, self.server.rss())
+            time.sleep(0.01)
+
+    def close(self):
+        self.ends = True
+        self.thread.join()
+
+
+def bounded(t, watch, limit, what):
+    t.measured("%s: at most %s resident, of %s" % (what, mib(watch.high), mib(limit)))
+    if RSS_COUNTS:
+        true(watch.high <= limit + SLACK, "%s: %s resident" % (what, mib(watch.high)))
+
+
+def write(t, server, count, size, keys=10**9):
+    """Stores that many values at random keys, with 50 clients. Errors end redis-benchmark badly."""
+    words = ("-p", server.resp_port, "-c", CONNECTIONS, "-P", 16, "-n",
+             max(CONNECTIONS * 16, count // SCALE), "-r", keys, "-q", "set",
+             "key:%d:__rand_int__" % size, "x" * size)
+    done = t.run(program("redis-benchmark"), *map(str, words), seconds=120)
+    true("rror" not in done.text + done.error_text, done.text + done.error_text)
+
+
+def no_errors(server, what):
+    metrics = server.metrics()
+    equal(metrics.sum("ebb_error_replies_total"), 0, what + ": error replies")
+    equal(metrics.one("ebb_writes_rejected_total", reason="memory"), 0, what + ": writes refused")
+    return metrics
+
+
+def fill(client, size=1000, most=200000, prefix="fill"):
+    """Stores until the server refuses; returns how many were stored."""
+    value, stored = b"v" * size, 0
+    while stored < most:
+        request = [talk.command("SET", "%s:%d" % (prefix, stored + i), value) for i in range(100)]
+        client.send(b"".join(request))
+        replies = [client.reply() for _ in request]
+        for reply in replies:
+            if reply != "OK":
+                return stored, reply
+            stored += 1
+    return stored, None
+
+
+@case(limit=150)
+def writing_three_times_the_limit_stays_below_it(t):
+    server = t.start("--maxmemory=%d" % LIMIT)
+    watch = t.own(Watch(server))
+    for size in (100, 130, 1500, 230, 9000):
+        write(t, server, 3 * LIMIT // (size + 25) // (2 if size < 1000 else 1), size)
+        no_errors(server, "%d bytes" % size)
+    metrics = no_errors(server, "all")
+    bounded(t, watch, LIMIT, "five sizes of values one after another")
+    true(SCALE > 1 or metrics.sum("ebb_evictions_total") > 1000, "nothing was evicted")
+    equal(metrics.one("ebb_memory_limit_bytes"), LIMIT, "ebb_memory_limit_bytes")
+    true(metrics.one("ebb_memory_evict_start_bytes") <= LIMIT, "eviction starts below the limit")
+    if RSS_COUNTS:
+        true(server.rss() > LIMIT * 0.8, "the limit is used: %s" % mib(server.rss()))
+        live = metrics.one("ebb_memory_live_bytes")
+        true(live > LIMIT * 0.6, "live at the end: %s" % mib(live))
+        unfetched = metrics.one("ebb_evicted_unfetched_total")
+        true(unfetched > 0, "nobody reads here: what is evicted is unfetched")
+
+
+@case(limit=120)
+def smaller_values_then_larger_ones_under_100_mb(t):
+    """The test of Mesh (PLDI'19): fragmentation that a heap which moves nothing keeps."""
+    server = t.start("--maxmemory=100mb")
+    watch = t.own(Watch(server))
+    write(t, server, 700000, 240)
+    write(t, server, 170000, 492)
+    no_errors(server, "all")
+    time.sleep(1)
+    bounded(t, watch, 100 * MIB, "700,000 values of 240 bytes, then 170,000 of 492")
+    if RSS_COUNTS:
+        true(server.rss() <= 110e6, "%s at the end" % mib(server.rss()))
+
+
+@case(limit=60)
+def noeviction_refuses_when_compaction_has_no_more(t):
+    server = t.start("--maxmemory=%d" % (24 * MIB), "--maxmemory-policy=noeviction")
+    watch = t.own(Watch(server))
+    client, cache = t.resp(server), t.memcached(server)
+    stored, error = fill(client)
+    equal(error, talk.Error("OOM command not allowed when used memory > 'maxmemory'."), "SET")
+    true(stored > 1000 or not RSS_COUNTS, "%d values fit" % stored)
+    answers = [cache.ask("set m%d 0 0 5000" % n, b"m" * 5000) for n in range(200)]
+    equal(answers[-1], b"SERVER_ERROR out of memory storing object", "memcached's set")
+    equal(client.call("GET", "fill:0"), b"v" * 1000, "what is there stays")
+    equal(client.call("EXPIRE", "fill:1", 1000), 1, "EXPIRE is not refused")
+    true(0 < client.call("TTL", "fill:1") <= 1000, "and has its effect")
+    metrics = server.metrics()
+    equal(metrics.sum("ebb_evictions_total"), 0, "evictions")
+    true(metrics.one("ebb_writes_rejected_total", reason="memory") >= 2, "refusals are counted")
+    # One in ten stays of the first half, which frees no span by itself: compaction must.
+    for number in range(stored // 2):
+        if number % 10:
+            client.send(talk.command("UNLINK", "fill:%d" % number))
+    for number in range(stored // 2):
+        if number % 10:
+            client.reply()
+    again, error = fill(client, size=1300, most=stored // 4, prefix="again")
+    equal((again >= stored // 4, error), (True, None), "room for other sizes")
+    equal(client.call("GET", "fill:0"), b"v" * 1000, "a survivor")
+    bounded(t, watch, 24 * MIB, "noeviction")
+
+
+@case(limit=60)
+def a_lower_limit_is_reached_while_serving(t):
+    server = t.start("--maxmemory=128mb")
+    client = t.resp(server)
+    write(t, server, 150000, 700)
+    before = server.rss()
+    equal(client.call("CONFIG", "SET", "maxmemory", "48mb"), "OK", "CONFIG SET")
+    longest, stop = [0], []
+
+    def serve():
+        other = talk.Resp(server.resp_port)
+        while not stop:
+            begin = time.monotonic()
+            other.call("SET", "served", "x" * 700)
+            longest[0] = max(longest[0], time.monotonic() - begin)
+        other.close()
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        if RSS_COUNTS:
+            took = within(15, lambda: server.rss() <= 48 * MIB, "48 MiB are not reached", 0.02)
+            t.measured("from %s to 48 MiB in %.2f s, the longest SET meanwhile %.1f ms" % (
+                mib(before), took, longest[0] * 1000))
+            true(longest[0] < 0.5, "a SET took %.1f ms" % (longest[0] * 1000))
+    finally:
+        stop.append(True)
+        thread.join()
+    equal(client.call("CONFIG", "GET", "maxmemory"), [b"maxmemory", b"50331648"], "CONFIG GET")
+    write(t, server, 20000, 700)
+    no_errors(server, "below the new limit")
+
+
+def settled(server):
+    """The evictions when upkeep is done with what writers left to it."""
+    seen = []
+
+    def is_quiet():
+        seen.append(server.metrics().sum("ebb_evictions_total"))
+        return seen[-5:] == seen[-1:] * 5
+
+    within(20, is_quiet, "it evicts for ever", 0.2)
+    return seen[-1]
+
+
+@case(limit=60)
+def slow_readers_cost_no_key_and_no_memory(t):
+    server = t.start("--maxmemory=%d" % LIMIT)
+    client = t.resp(server)
+    for number in range(4):
+        equal(client.call("SET", "large:%d" % number, bytes(MIB)), "OK", "SET")
+    write(t, server, 100000, 1000)
+    for number in range(4):
+        client.call("SET", "large:%d" % number, bytes(MIB))
+    evicted = settled(server)
+    watch = t.own(Watch(server))
+    readers = [talk.Resp(server.resp_port, receive_bytes=4096) for _ in range(40)]
+    for reader in readers:
+        t.own(reader)
+        reader.send(b"".join(talk.command("GET", "large:%d" % (n % 4)) for n in range(8)))
+    end = time.monotonic() + 2
+    while time.monotonic() < end:
+        equal(len(client.call("GET", "large:1")), MIB, "others are served")
+        time.sleep(0.02)
+    metrics = server.metrics()
+    bounded(t, watch, LIMIT, "40 readers of 1 MiB values that do not read")
+    equal(metrics.sum("ebb_evictions_total"), evicted, "evictions for their sake")
+    cap = metrics.one("ebb_memory_clients_limit_bytes")
+    held = metrics.one("ebb_memory_clients_bytes")
+    closed = metrics.one("ebb_connections_closed_total", reason="clients_limit")
+    t.measured("they hold %s of %s; %d were closed" % (mib(held), mib(cap), closed))
+    true(closed > 0, "none was closed")
+    true(held <= cap + 2 * MIB, "%s of %s" % (mib(held), mib(cap)))
+
+
+@case(limit=60)
+def large_commands_take_turns(t):
+    """Fifty values of 1 MiB on their way at once are more than all clients may hold."""
+    server = t.start("--maxmemory=%d" % LIMIT)
+    write(t, server, 80000, 1000)
+    watch = t.own(Watch(server))
+    request = talk.command("SET", "large", bytes(MIB))
+    writers = [t.own(talk.Resp(server.resp_port, timeout=60)) for _ in range(CONNECTIONS)]
+    threads = [threading.Thread(target=writer.send, args=(request,)) for writer in writers]
+    for thread in threads:
+        thread.start()
+    equal([writer.reply() for writer in writers], ["OK"] * CONNECTIONS, "all are stored")
+    for thread in threads:
+        thread.join()
+    bounded(t, watch, LIMIT, "50 clients that send 1 MiB at once")
+    no_errors(server, "large commands")
+    big = t.resp(server)
+    equal(big.call("SET", "huge", bytes(12 * MIB)), "OK", "a value above what clients may hold")
+    equal(len(big.call("GET", "huge")), 12 * MIB, "comes back as well")
+
+
+@case(limit=60)
+def policies_do_what_their_names_say(t):
+    server = t.start("--maxmemory=%d" % (24 * MIB), "--maxmemory-policy=volatile-ttl")
+    client = t.resp(server)
+    stored, error = fill(client)
+    true(isinstance(error, talk.Error) and error.startswith("OOM"), "no key has a time")
+    for number in range(100):
+        equal(client.call("EXPIRE", "fill:%d" % number, 10000 - number * 10), 1, "EXPIRE")
+    for number in range(40):
+        equal(client.call("SET", "more:%d" % number, b"v" * 1000), "OK", "room was made")
+    left = [n for n in range(100) if client.call("EXISTS", "fill:%d" % n)]
+    equal(client.call("EXISTS", "fill:200"), 1, "keys without a time stay")
+    true(len(left) < 100, "something went")
+    mean = sum(left) / max(1, len(left))
+    true(mean < 50, "what expires last is left (%r)" % left)
+    for policy in ("allkeys-s3fifo", "allkeys-lru", "allkeys-lfu", "allkeys-random"):
+        equal(client.call("CONFIG", "SET", "maxmemory-policy", policy), "OK", policy)
+        for number in range(0, 20):
+            equal(client.call("SET", "hot:%d" % number, "h"), "OK", "SET")
+        for round_ in range(30):
+            equal(fill(client, most=stored // 10, prefix="%s:%d" % (policy, round_))[1], None,
+                  policy)
+            hits = sum(client.call("GET", "hot:%d" % number) is not None for number in range(20))
+        if policy != "allkeys-random" and RSS_COUNTS:
+            true(hits >= 18, "%s keeps what is read (%d of 20)" % (policy, hits))
+    for wrong in ("lru", "allkeys", "volatile"):
+        reply = client.call("CONFIG", "SET", "maxmemory-policy", wrong)
+        true(isinstance(reply, talk.Error), "policy %s: %r" % (wrong, reply))
+
+
+@case()
+def auto_is_a_number_for_clients(t):
+    server = t.start()
+    client = t.resp(server)
+    number = int(client.call("CONFIG", "GET", "maxmemory")[1])
+    with open("/proc/meminfo") as info:
+        total = int(info.readline().split()[1]) * 1024
+    true(MIB < number <= total * 0.8, "auto came to %d" % number)
+    fields = dict(line.split(":", 1) for line in
+                  client.call("INFO", "memory").decode().splitlines() if ":" in line)
+    equal(fields["maxmemory"], str(number), "INFO")
+    equal(fields["maxmemory_policy"], "allkeys-s3fifo", "the default policy")
+    equal(client.call("CONFIG", "SET", "maxmemory", "0"), "OK", "no limit")
+    within(5, lambda: server.metrics().one("ebb_memory_limit_bytes") == float("inf"), "+Inf")
+    equal(client.call("CONFIG", "SET", "maxmemory", "auto"), "OK", "auto again")
+    equal(client.call("CONFIG", "GET", "maxmemory")[1], b"%d" % number, "the same number")
+    equal(client.call("CONFIG", "SET", "maxmemory-clients", "10%"), "OK", "a share")
+    equal(client.call("CONFIG", "GET", "maxmemory-clients")[1], b"10%", "a share")
+    equal(t.memcached(server).stats()["limit_maxbytes"], str(number), "limit_maxbytes")
+
+
+@case(limit=40)
+def it_says_why_it_evicts(t):
+    server = t.start("--maxmemory=%d" % (24 * MIB), "--explain")
+    write(t, server, 60000, 1000)
+    if RSS_COUNTS:
+        within(5, lambda: "evict: limit: shard" in server.log_text(), "no word of eviction")
+        lines = server.log_text().count("upkeep: ")
+        true(lines <= 60, "%d lines in some seconds" % lines)

@@ -8,6 +8,7 @@
  */
 #include "evict.h"
 
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -28,6 +29,8 @@
 #define TRIM_LEAST_BYTES   (128u * 1024)
 #define LARGE_LEAST        (32u * 1024) /* from here on other shards help */
 #define OF_CLASS_TRIES     8u           /* in vain before a writer takes a slot of its class */
+#define OF_CLASS_TRIES_MAX 64u
+#define BUSY_TRIES_MAX     256u /* the one who has them may be waiting for this shard */
 #define GIVE_WAY_TRIES     16u
 #define EMPTY_SAMPLES_MAX  4u           /* of items with a time, before the spans are asked */
 #define GHOST_SHARE        100u         /* of live bytes: more is not spent on ghosts */
@@ -389,7 +392,7 @@ static size_t evict_of_class(struct shard *shard, const struct room *room)
         struct candidate candidate = {.at = found.at};
         consider(shard, &sample, &candidate);
     }
-    if (sample.items == 0 || order_of(shard) == USE_NONE)
+    if (sample.items == 0)
         return 0;
     read_found(shard, &sample.best.at, &found);
     return evict(shard, &found);
@@ -450,33 +453,36 @@ static bool compact(struct shard *shard)
     return stat_read(&shard->slices.reclaimable_bytes) < before;
 }
 
-/* Lets another shard do its part, one that nobody is using. */
-static bool of_another(struct shard *shard, size_t (*part)(struct shard *other, size_t bytes),
-                       size_t bytes)
+/* Lets another shard do its part: one that the writer has locked itself, or that nobody is using. */
+static bool of_another(struct shard *shard, const struct room *room,
+                       size_t (*part)(struct shard *other, const struct room *room))
 {
     const struct store *store = shard->store;
     unsigned own = (unsigned)(shard - store->shards);
     for (unsigned i = 1; i < store->shard_count; i++) {
-        struct shard *other = &store->shards[(own + i) % store->shard_count];
-        if (pthread_mutex_trylock(&other->lock) != 0)
+        unsigned number = (own + i) % store->shard_count;
+        struct shard *other = &store->shards[number];
+        bool is_ours = room->locked >> number & 1;
+        if (!is_ours && pthread_mutex_trylock(&other->lock) != 0)
             continue;
-        size_t won = part(other, bytes);
-        pthread_mutex_unlock(&other->lock);
+        size_t won = part(other, room);
+        if (!is_ours)
+            pthread_mutex_unlock(&other->lock);
         if (won > 0)
             return true;
     }
     return false;
 }
 
-static size_t compact_other(struct shard *other, size_t bytes)
+static size_t compact_other(struct shard *other, const struct room *room)
 {
-    (void)bytes;
+    (void)room;
     return compact(other);
 }
 
-static size_t evict_other(struct shard *other, size_t bytes)
+static size_t evict_other(struct shard *other, const struct room *room)
 {
-    return evict_some(other, bytes, NULL);
+    return evict_some(other, room->bytes / 4, room->value);
 }
 
 static bool lies_in_pool(const struct shard *shard, const char *data)
@@ -492,33 +498,56 @@ static bool must_hold_still(const struct shard *shard, const struct pieces *valu
     return lies_in_pool(shard, value->head) || lies_in_pool(shard, value->tail);
 }
 
-bool evict_make_room(struct shard *shard, const struct room *room)
+/* Whether one write has waited long enough for whole spans. While much can be won by compaction that
+ * takes longer, but a limit that was lowered far may not be reached by one write. */
+static bool must_take_slot(const struct shard *shard, const struct room *room)
+{
+    if (limit_reclaimable(shard->store) > stat_read(&shard->store->limit.compact_bytes))
+        return room->tries >= OF_CLASS_TRIES_MAX;
+    return room->tries >= OF_CLASS_TRIES;
+}
+
+/* Memory that nobody uses. */
+static bool win_unused(struct shard *shard, const struct room *room, bool is_still)
 {
     const struct store *store = shard->store;
-    size_t wanted = room->bytes + room->bytes / 8;
-    if (!is_limited(store))
-        return false;
-    /* Long enough; while a limit that was lowered is far away, it may not be reached by one write. */
-    if (room->tries >= OF_CLASS_TRIES && evict_of_class(shard, room) > 0)
-        return true;
-    size_t trim_bytes = wanted > TRIM_LEAST_BYTES ? wanted : TRIM_LEAST_BYTES;
+    size_t trim_bytes = room->bytes > TRIM_LEAST_BYTES ? room->bytes : TRIM_LEAST_BYTES;
     if (ebb_pool_trim(store->pool, trim_bytes, true) > 0)
         return true;
-    bool is_still = must_hold_still(shard, room->value);
-    if (!is_still && slice_expire(shard, upkeep_now_ns() + COMPACT_NS))
+    if (is_still)
+        return false;
+    if (slice_expire(shard, upkeep_now_ns() + COMPACT_NS))
         return true;
     note_reclaimable(shard);
-    if (!is_still && compact(shard))
+    if (compact(shard))
         return true;
     bool may_help = order_of(shard) == USE_NONE ||
                     limit_reclaimable(store) > stat_read(&store->limit.compact_bytes);
-    if (!is_still && may_help && of_another(shard, compact_other, 0))
+    return may_help && of_another(shard, room, compact_other);
+}
+
+bool evict_make_room(struct shard *shard, const struct room *room)
+{
+    if (!is_limited(shard->store))
+        return false;
+    bool may_evict = order_of(shard) != USE_NONE;
+    if (may_evict && must_take_slot(shard, room) && evict_of_class(shard, room) > 0)
         return true;
-    if (wanted >= LARGE_LEAST && !is_still && room->tries % 2 == 1 &&
-        order_of(shard) != USE_NONE && of_another(shard, evict_other, wanted / 4))
+    if (win_unused(shard, room, must_hold_still(shard, room->value)))
         return true;
-    return evict_some(shard, wanted / 4, room->value) > 0 ||
-           (!is_still && of_another(shard, evict_other, wanted));
+    if (!may_evict)
+        return false;
+    /* One shard may be too small for a large value. */
+    if (room->bytes >= LARGE_LEAST && room->tries % 2 == 1 &&
+        of_another(shard, room, evict_other))
+        return true;
+    if (evict_some(shard, room->bytes / 4, room->value) > 0 || of_another(shard, room, evict_other))
+        return true;
+    /* The others have what this one lacks, but they were all in use just now. */
+    if (shard->store->shard_count == 1 || room->tries >= BUSY_TRIES_MAX)
+        return false;
+    sched_yield();
+    return true;
 }
 
 bool evict_must_give_way(const struct shard *shard, const struct room *room)

@@ -16,6 +16,7 @@
 struct room {
     size_t bytes;
     const struct pieces *value; /* its bytes may lie in items: these stay where they are */
+    uint64_t locked;            /* shards that the writer has locked, one bit each */
     unsigned tries;             /* in vain so far */
 };
 

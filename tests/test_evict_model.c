@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* test_evict_model.c: a store under a small limit against a twin that knows what each key held last.
+ * Keys may go, and only where the policy says so; what is there is right to the byte; the pool never
+ * holds more than it may.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../server/store/store.h"
+#include "support/rng.h"
+
+#define KEYS      4000u
+#define VALUE_MAX 300000u
+#define MIB       ((size_t)1 << 20)
+#define BEYOND    (256u * 1024) /* segments of the index and short extras may pass the limit */
+
+struct twin {
+    bool is_set;
+    uint32_t len, seed;
+    int64_t expire_ms;
+};
+
+struct world {
+    struct store *store;
+    struct store_session session;
+    struct store_limit limit;
+    struct rng rng;
+    struct twin twin[KEYS];
+    size_t gone, refused, most_bytes;
+    char bytes[2 * VALUE_MAX];
+};
+
+static uint64_t clock_ms = 1000000;
+
+static uint64_t fake_now_ms(void)
+{
+    return clock_ms;
+}
+
+static const char *fill(struct world *world, uint32_t seed, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        world->bytes[i] = (char)(seed + i * 31);
+    return world->bytes;
+}
+
+static void set_limit(struct world *world, size_t bytes)
+{
+    world->limit.pool_bytes = bytes;
+    world->limit.ahead_bytes = bytes / 64;
+    world->limit.compact_bytes = bytes / 20;
+    store_set_limit(world->store, &world->limit);
+}
+
+static struct world *world_create(unsigned shards, enum use_order order, bool is_volatile)
+{
+    struct world *world = calloc(1, sizeof *world);
+    struct store_config config = {.shard_count = shards,
+                                  .database_count = 1,
+                                  .reserve_bytes = (size_t)4 << 30,
+                                  .now_ms = fake_now_ms};
+    assert_int_equal(store_create(&world->store, &config), STORE_OK);
+    store_session_init(&world->session, world->store);
+    world->rng = rng_start(use_order_name(order));
+    world->limit.order = order;
+    world->limit.is_volatile = is_volatile;
+    set_limit(world, 3 * MIB);
+    return world;
+}
+
+static void world_destroy(struct world *world)
+{
+    store_leave(&world->session);
+    store_destroy(world->store);
+    free(world);
+}
+
+static struct store_key enter(struct world *world, unsigned number, char text[32])
+{
+    size_t len = (size_t)sprintf(text, "key:%u", number);
+    struct store_key key = store_key(world->store, 0, text, len);
+    world->session.now_ms = (int64_t)clock_ms;
+    store_enter(&world->session, &key);
+    return key;
+}
+
+/* What is there must be what was stored last; what is not there has gone for a reason. */
+static bool check_key(struct world *world, const struct store_key *key, struct twin *twin)
+{
+    struct store_value value;
+    bool is_due = twin->expire_ms != 0 && twin->expire_ms <= (int64_t)clock_ms;
+    bool is_there = store_get(&world->session, key, &value);
+    assert_false(is_there && (!twin->is_set || is_due));
+    if (!is_there && twin->is_set && !is_due) {
+        world->gone++;
+        assert_true(world->limit.order != USE_NONE);
+        assert_true(!world->limit.is_volatile || twin->expire_ms != 0);
+    }
+    twin->is_set = is_there;
+    if (!is_there)
+        return false;
+    assert_int_equal(value.len, twin->len);
+    assert_int_equal(value.expire_ms, twin->expire_ms);
+    assert_memory_equal(value.data, fill(world, twin->seed, twin->len), twin->len);
+    return true;
+}
+
+static uint32_t some_len(struct world *world)
+{
+    switch (rng_below(&world->rng, 100)) {
+    case 0:
+        return (uint32_t)rng_below(&world->rng, VALUE_MAX);
+    case 1:
+    case 2:
+        return (uint32_t)rng_below(&world->rng, 20000);
+    default:
+        return (uint32_t)rng_below(&world->rng, 2000);
+    }
+}
+
+static void do_set(struct world *world, const struct store_key *key, struct twin *twin)
+{
+    struct twin next = {.is_set = true, .len = some_len(world)};
+    next.seed = (uint32_t)rng_below(&world->rng, 255);
+    if (rng_once_in(&world->rng, 3))
+        next.expire_ms = (int64_t)(clock_ms + 1 + rng_below(&world->rng, 3000));
+    struct store_value value = {fill(world, next.seed, next.len), next.len, next.expire_ms, 0};
+    int error = store_set(&world->session, key, &value);
+    if (error == STORE_OK) {
+        *twin = next;
+        return;
+    }
+    assert_int_equal(error, STORE_ENOMEM);
+    assert_true(world->limit.order == USE_NONE || world->limit.is_volatile);
+    world->refused++;
+}
+
+/* The value grows out of itself: its bytes must stay while room is made for the longer one. */
+static void do_append(struct world *world, const struct store_key *key, struct twin *twin)
+{
+    struct store_value old;
+    if (!check_key(world, key, twin) || !store_peek(&world->session, key, &old))
+        return;
+    uint32_t more = some_len(world);
+    if (twin->len + more > VALUE_MAX)
+        return;
+    const char *tail = fill(world, twin->seed, twin->len + more) + twin->len;
+    int error = store_join(&world->session, key, old.data, old.len, tail, more);
+    if (error == STORE_OK)
+        twin->len += more;
+    else
+        world->refused++;
+}
+
+/* And a value made of another key's. */
+static void do_copy(struct world *world, const struct store_key *key, const struct twin *twin)
+{
+    char text[32];
+    unsigned to = (unsigned)rng_below(&world->rng, KEYS);
+    size_t len = (size_t)sprintf(text, "key:%u", to);
+    struct store_key pair[2] = {*key, store_key(world->store, 0, text, len)};
+    struct store_value value;
+    store_enter_keys(&world->session, pair, 2);
+    if (&world->twin[to] == twin || !store_peek(&world->session, key, &value))
+        return;
+    int error = store_set(&world->session, &pair[1], &value);
+    if (error == STORE_OK)
+        world->twin[to] = *twin;
+    else
+        world->refused++;
+}
+
+static void step(struct world *world)
+{
+    char text[32];
+    unsigned number = (unsigned)rng_below(&world->rng, KEYS);
+    if (rng_once_in(&world->rng, 2)) /* some are dearer than others */
+        number /= 8;
+    struct twin *twin = &world->twin[number];
+    struct store_key key = enter(world, number, text);
+    unsigned what = (unsigned)rng_below(&world->rng, 100);
+    if (what < 40)
+        do_set(world, &key, twin);
+    else if (what < 80)
+        check_key(world, &key, twin);
+    else if (what < 87)
+        do_append(world, &key, twin);
+    else if (what < 92)
+        do_copy(world, &key, twin);
+    else if (what < 95 && check_key(world, &key, twin))
+        twin->expire_ms = store_set_expire(&world->session, &key, (int64_t)clock_ms + 5000)
+                              ? (int64_t)clock_ms + 5000
+                              : twin->expire_ms;
+    else if (what < 99)
+        twin->is_set = store_delete(&world->session, &key) && false;
+    size_t untouched, held = store_pool_bytes(world->store, &untouched);
+    world->most_bytes = held > world->most_bytes ? held : world->most_bytes;
+    assert_true(held <= world->limit.pool_bytes + BEYOND);
+}
+
+static void run(struct world *world, size_t steps)
+{
+    for (size_t i = 0; i < steps; i++) {
+        step(world);
+        if (!rng_once_in(&world->rng, 20))
+            continue;
+        clock_ms += rng_below(&world->rng, 30);
+        store_leave(&world->session);
+        store_upkeep(world->store);
+        if (rng_once_in(&world->rng, 300))
+            assert_int_equal(store_check(world->store), 0);
+    }
+    store_leave(&world->session);
+    assert_int_equal(store_check(world->store), 0);
+}
+
+#define STEPS SCALED(60000)
+
+static void model(unsigned shards, enum use_order order, bool is_volatile)
+{
+    struct world *world = world_create(shards, order, is_volatile);
+    struct store_stats stats;
+    run(world, STEPS);
+    store_stats(world->store, &stats);
+    print_message("# %s%s, %u shards: %llu evicted, %zu found gone, %zu refused, at most %zu KiB\n",
+                  is_volatile ? "volatile-" : "", use_order_name(order), shards,
+                  (unsigned long long)stats.evicted, world->gone, world->refused,
+                  world->most_bytes >> 10);
+    assert_true(stats.rejected_memory == world->refused);
+    if (order == USE_NONE)
+        assert_true(stats.evicted == 0 && world->refused > 0);
+    else
+        assert_true(stats.evicted > 100);
+    assert_true(world->most_bytes > 2 * MIB);
+    world_destroy(world);
+}
+
+static void s3_keeps_the_limit_and_every_byte(void **state)
+{
+    (void)state;
+    model(1, USE_S3, false);
+    model(4, USE_S3, false);
+}
+
+static void lru_and_lfu_do(void **state)
+{
+    (void)state;
+    model(1, USE_LRU, false);
+    model(2, USE_LFU, false);
+}
+
+static void random_does(void **state)
+{
+    (void)state;
+    model(2, USE_RANDOM, false);
+}
+
+static void volatile_policies_leave_keys_without_a_time(void **state)
+{
+    (void)state;
+    model(1, USE_TTL, true);
+    model(2, USE_LRU, true);
+    model(1, USE_S3, true);
+}
+
+static void noeviction_refuses(void **state)
+{
+    (void)state;
+    model(1, USE_NONE, false);
+    model(4, USE_NONE, false);
+}
+
+static void a_lowered_limit_is_reached_by_upkeep_alone(void **state)
+{
+    (void)state;
+    struct world *world = world_create(2, USE_S3, false);
+    set_limit(world, 8 * MIB);
+    run(world, STEPS / 3);
+    set_limit(world, 2 * MIB);
+    size_t untouched, calls = 0;
+    while (store_pool_bytes(world->store, &untouched) > 2 * MIB && calls++ < 100000)
+        store_upkeep(world->store);
+    assert_true(store_pool_bytes(world->store, &untouched) <= 2 * MIB);
+    assert_int_equal(store_check(world->store), 0);
+    run(world, STEPS / 3);
+    world_destroy(world);
+}
+
+/* More than 5 % to be won by moving: then nobody goes. */
+static void nobody_is_evicted_while_compaction_can_win_it(void **state)
+{
+    (void)state;
+    struct world *world = world_create(1, USE_S3, false);
+    struct store_stats stats;
+    char text[32], data[400] = {0};
+    set_limit(world, SIZE_MAX);
+    for (unsigned i = 0; i < 100000; i++) {
+        struct store_key key = enter(world, i, text);
+        struct store_value value = {data, 200, 0, 0};
+        assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
+    }
+    for (unsigned i = 0; i < 100000; i++) { /* two in three go: no span is empty by itself */
+        struct store_key key = enter(world, i, text);
+        if (i % 3 != 0)
+            assert_true(store_delete(&world->session, &key));
+    }
+    store_leave(&world->session);
+    size_t untouched, held = store_pool_bytes(world->store, &untouched);
+    set_limit(world, held); /* as full as can be, two thirds of it air */
+    for (unsigned i = 200000; i < 220000; i++) {
+        struct store_key key = enter(world, i, text);
+        struct store_value value = {data, 300, 0, 0};
+        assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
+        store_leave(&world->session);
+    }
+    store_stats(world->store, &stats);
+    assert_int_equal(stats.evicted, 0);
+    assert_true(stats.item_heap.moved_objects > 0);
+    assert_int_equal(store_check(world->store), 0);
+    world_destroy(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(s3_keeps_the_limit_and_every_byte),
+        cmocka_unit_test(lru_and_lfu_do),
+        cmocka_unit_test(random_does),
+        cmocka_unit_test(volatile_policies_leave_keys_without_a_time),
+        cmocka_unit_test(noeviction_refuses),
+        cmocka_unit_test(a_lowered_limit_is_reached_by_upkeep_alone),
+        cmocka_unit_test(nobody_is_evicted_while_compaction_can_win_it),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -392,7 +392,7 @@ static size_t evict_of_class(struct shard *shard, const struct room *room)
         struct candidate candidate = {.at = found.at};
         consider(shard, &sample, &candidate);
     }
-    if (sample.items == 0)
+    if (sample.items == 0) /* none that may go */
         return 0;
     read_found(shard, &sample.best.at, &found);
     return evict(shard, &found);
@@ -448,14 +448,15 @@ static bool compact(struct shard *shard)
     size_t before = stat_read(&shard->slices.reclaimable_bytes);
     if (before == 0)
         return false;
-    slice_compact(shard, EBB_URGE_PRESSURE, upkeep_now_ns() + COMPACT_NS, &reason);
+    bool has_more =
+        slice_compact(shard, EBB_URGE_PRESSURE, upkeep_now_ns() + COMPACT_NS, &reason);
     note_reclaimable(shard);
-    return stat_read(&shard->slices.reclaimable_bytes) < before;
+    return has_more || stat_read(&shard->slices.reclaimable_bytes) < before;
 }
 
 /* Lets another shard do its part: one that the writer has locked itself, or that nobody is using. */
-static bool of_another(struct shard *shard, const struct room *room,
-                       size_t (*part)(struct shard *other, const struct room *room))
+static size_t of_another(struct shard *shard, const struct room *room,
+                         size_t (*part)(struct shard *other, const struct room *room))
 {
     const struct store *store = shard->store;
     unsigned own = (unsigned)(shard - store->shards);
@@ -469,9 +470,9 @@ static bool of_another(struct shard *shard, const struct room *room,
         if (!is_ours)
             pthread_mutex_unlock(&other->lock);
         if (won > 0)
-            return true;
+            return won;
     }
-    return false;
+    return 0;
 }
 
 static size_t compact_other(struct shard *other, const struct room *room)
@@ -523,28 +524,31 @@ static bool win_unused(struct shard *shard, const struct room *room, bool is_sti
         return true;
     bool may_help = order_of(shard) == USE_NONE ||
                     limit_reclaimable(store) > stat_read(&store->limit.compact_bytes);
-    return may_help && of_another(shard, room, compact_other);
+    return may_help && of_another(shard, room, compact_other) > 0;
 }
 
-bool evict_make_room(struct shard *shard, const struct room *room)
+bool evict_make_room(struct shard *shard, struct room *room)
 {
     if (!is_limited(shard->store))
         return false;
     bool may_evict = order_of(shard) != USE_NONE;
-    if (may_evict && must_take_slot(shard, room) && evict_of_class(shard, room) > 0)
+    size_t freed = 0;
+    if (may_evict && must_take_slot(shard, room))
+        freed = evict_of_class(shard, room);
+    if (freed == 0 && win_unused(shard, room, must_hold_still(shard, room->value)))
         return true;
-    if (win_unused(shard, room, must_hold_still(shard, room->value)))
-        return true;
-    if (!may_evict)
-        return false;
     /* One shard may be too small for a large value. */
-    if (room->bytes >= LARGE_LEAST && room->tries % 2 == 1 &&
-        of_another(shard, room, evict_other))
+    if (freed == 0 && may_evict && room->bytes >= LARGE_LEAST && room->tries % 2 == 1)
+        freed = of_another(shard, room, evict_other);
+    if (freed == 0 && may_evict)
+        freed = evict_some(shard, room->bytes / 4, room->value);
+    if (freed == 0 && may_evict)
+        freed = of_another(shard, room, evict_other);
+    room->freed_bytes += freed;
+    if (freed > 0)
         return true;
-    if (evict_some(shard, room->bytes / 4, room->value) > 0 || of_another(shard, room, evict_other))
-        return true;
-    /* The others have what this one lacks, but they were all in use just now. */
-    if (shard->store->shard_count == 1 || room->tries >= BUSY_TRIES_MAX)
+    /* The others may have what this one lacks, but were all in use just now. */
+    if (!may_evict || shard->store->shard_count == 1 || room->tries >= BUSY_TRIES_MAX)
         return false;
     sched_yield();
     return true;
@@ -553,7 +557,7 @@ bool evict_make_room(struct shard *shard, const struct room *room)
 bool evict_must_give_way(const struct shard *shard, const struct room *room)
 {
     return room->tries >= GIVE_WAY_TRIES && room->bytes <= EBB_LARGE_BYTES &&
-           order_of(shard) != USE_NONE && limit_room(shard->store) < 0;
+           room->freed_bytes > room->bytes && limit_room(shard->store) < 0;
 }
 
 void evict_pay(struct shard *shard, const struct room *room)

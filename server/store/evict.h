@@ -18,12 +18,13 @@ struct room {
     const struct pieces *value; /* its bytes may lie in items: these stay where they are */
     uint64_t locked;            /* shards that the writer has locked, one bit each */
     unsigned tries;             /* in vain so far */
+    size_t freed_bytes;         /* by evictions for it */
 };
 
 /* Makes room, a bounded step at a time. true: worth trying again. */
-bool evict_make_room(struct shard *shard, const struct room *room);
-/* Whether the write should have its memory all the same: the limit was lowered, and one write can't
- * pay for all that is held beyond it. */
+bool evict_make_room(struct shard *shard, struct room *room);
+/* Whether the write should have its memory all the same: the limit was lowered, and a write that has
+ * evicted more than it takes need not pay for all that is held beyond it. */
 bool evict_must_give_way(const struct shard *shard, const struct room *room);
 /* Near the limit: evicts about as many bytes as a new item will take, so that slots of all classes
  * come free at the pace at which they are wanted. */

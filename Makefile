@@ -40,7 +40,7 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
              tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e debug asan tsan hard check format fuzz bench bench-memory bench-alloc install deps \
+.PHONY: help run build test unit e2e debug asan tsan hard check format fuzz bench bench-memory bench-hit bench-alloc install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -95,6 +95,9 @@ bench: build bench-programs ## short versions of all benchmarks, in a few minute
 bench-memory: build bench-programs ## W1..W8 on the live server, beside redis-server and memcached
 	@$(B)/bench/memory all --binary $(B)/ebb
 
+bench-hit: build bench-programs ## misses at equal resident memory, beside redis-server and memcached
+	@$(B)/bench/hits --binary $(B)/ebb
+
 bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
 	@bench/alloc.sh $(B)/bench/alloc
 
@@ -119,7 +122,7 @@ clean: ## remove everything built
 
 .PHONY: unit-programs thread-programs bench-programs
 unit-programs: $(TESTS)
-bench-programs: $(B)/bench/memory $(B)/bench/alloc
+bench-programs: $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits
 thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
 
 $(B)/ebb: $(OBJ)
@@ -130,7 +133,11 @@ $(B)/tests/test_%: $(B)/tests/test_%.o $(CORE) $(SUPPORT)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
-$(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o,$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
+$(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o $(B)/bench/hits.o,$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits proc usage wire report workload)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 

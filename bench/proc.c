@@ -214,6 +214,8 @@ static bool start_once(struct proc *proc, uint64_t live_bytes, bool is_last)
         redis_arguments(proc, &arguments);
     else
         memcached_arguments(proc, &arguments, live_bytes);
+    for (size_t i = 0; proc->extra != NULL && proc->extra[i] != NULL; i++)
+        add(&arguments, proc->extra[i]); /* the later wins */
     spawn(proc, &arguments, log);
     bool is_ready = becomes_ready(proc);
     if (!is_ready && is_last)

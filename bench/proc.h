@@ -17,9 +17,10 @@
 #include "wire.h"
 
 struct proc {
-    const char *name;   /* as given: ebb, redis, memcached, 127.0.0.1:6379 */
-    const char *label;  /* in tables */
-    const char *binary; /* NULL: the name's usual one */
+    const char *name;         /* as given: ebb, redis, memcached, 127.0.0.1:6379 */
+    const char *label;        /* in tables */
+    const char *binary;       /* NULL: the name's usual one */
+    const char *const *extra; /* more arguments, up to a NULL; may be NULL */
     enum wire_protocol protocol;
     uint16_t port;      /* that speaks the protocol */
     uint16_t http_port; /* of Ebb's /metrics, 0: it has none */

@@ -166,10 +166,9 @@ void cgroup_read_pressure(const struct cgroup *cgroup, struct cgroup_pressure *p
     char text[FILE_BYTES];
     bool has_group = cgroup->group[0] != '\0';
     memset(pressure, 0, sizeof(*pressure));
-    pressure->has_stalls =
-        (has_group && cgroup->is_v2 &&
-         read_stalls(cgroup->group, "memory.pressure", &pressure->stalls_us)) ||
-        read_stalls(cgroup->proc, "pressure/memory", &pressure->stalls_us);
+    pressure->has_stalls = (has_group && cgroup->is_v2 &&
+                            read_stalls(cgroup->group, "memory.pressure", &pressure->stalls_us)) ||
+                           read_stalls(cgroup->proc, "pressure/memory", &pressure->stalls_us);
     if (has_group && cgroup->is_v2 && read_file(cgroup->group, "memory.events", text)) {
         pressure->hits = number_after(text, "high ") + number_after(text, "max ");
         pressure->kills = number_after(text, "oom_kill ");

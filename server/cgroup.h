@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* cgroup.h: what the system allows this process and how hard it is pressed: memory limits of cgroup
- * v1 and v2, the machine's memory, pressure stall information. All files are read below two folders,
- * so that tests can bring their own.
+ * v1 and v2, the machine's memory, pressure stall information. All files are read below two
+ * folders, so that tests can bring their own.
  */
 #ifndef EBB_CGROUP_H
 #define EBB_CGROUP_H

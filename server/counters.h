@@ -16,11 +16,11 @@
 enum protocol { PROTOCOL_RESP, PROTOCOL_MEMCACHED, PROTOCOL_HTTP, PROTOCOL_COUNT };
 enum command_family { FAMILY_READ, FAMILY_WRITE, FAMILY_MULTI, FAMILY_ADMIN, FAMILY_COUNT };
 enum close_reason {
-    CLOSE_CLIENT,       /* the other side closed, or QUIT */
-    CLOSE_IDLE,         /* option timeout */
-    CLOSE_BUFFER_LIMIT, /* over a buffer limit */
+    CLOSE_CLIENT,        /* the other side closed, or QUIT */
+    CLOSE_IDLE,          /* option timeout */
+    CLOSE_BUFFER_LIMIT,  /* over a buffer limit */
     CLOSE_CLIENTS_LIMIT, /* all clients together over maxmemory-clients, and this one the most */
-    CLOSE_ERROR,        /* protocol or socket error */
+    CLOSE_ERROR,         /* protocol or socket error */
     CLOSE_SHUTDOWN,
     CLOSE_REASON_COUNT
 };

@@ -7,10 +7,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define MIB                 ((size_t)1 << 20)
-#define KIB                 ((size_t)1 << 10)
-#define CLIENTS_LEAST_BYTES (4 * MIB) /* a percentage of a small limit is too little to serve ... */
-#define CLIENTS_LEAST_SHARE 8u        /* ... but at most an eighth of it */
+#define MIB ((size_t)1 << 20)
+#define KIB ((size_t)1 << 10)
+#define CLIENTS_LEAST_BYTES                                                                        \
+    (4 * MIB)                  /* a percentage of a small limit is too little to serve ...         \
+                                */
+#define CLIENTS_LEAST_SHARE 8u /* ... but at most an eighth of it */
 #define SLACK_SHARE         256u
 #define SLACK_LEAST_BYTES   (256 * KIB)
 #define SLACK_MOST_BYTES    (4 * MIB)
@@ -42,8 +44,8 @@ size_t limit_clients(size_t limit_bytes, int64_t clients)
     return bytes > least ? bytes : least;
 }
 
-/* Follows what is measured slowly, up and down: a look in the middle of a reply, or between the page
- * faults of a large value, says little of what others hold. */
+/* Follows what is measured slowly, up and down: a look in the middle of a reply, or between the
+ * page faults of a large value, says little of what others hold. */
 static size_t follow(size_t before, size_t now)
 {
     if (now >= before)
@@ -72,11 +74,10 @@ struct limit_plan limit_make_plan(const struct limit_view *view, const struct li
     size_t slack = between(SLACK_LEAST_BYTES, limit / SLACK_SHARE, SLACK_MOST_BYTES);
     plan.limit_bytes = limit;
     plan.pool_bytes = minus(limit, taken + slack);
-    plan.ahead_bytes =
-        between(AHEAD_LEAST_BYTES, plan.pool_bytes / AHEAD_SHARE, AHEAD_MOST_BYTES);
+    plan.ahead_bytes = between(AHEAD_LEAST_BYTES, plan.pool_bytes / AHEAD_SHARE, AHEAD_MOST_BYTES);
     plan.compact_bytes = limit / COMPACT_SHARE;
-    plan.start_bytes = minus(plan.pool_bytes, plan.ahead_bytes) + plan.others_bytes +
-                       view->client_bytes;
+    plan.start_bytes =
+        minus(plan.pool_bytes, plan.ahead_bytes) + plan.others_bytes + view->client_bytes;
     return plan;
 }
 

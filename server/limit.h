@@ -18,12 +18,12 @@
 
 /* What is known at a look. */
 struct limit_view {
-    size_t limit_bytes;     /* maxmemory; 0: none */
-    unsigned lowered;       /* percent of it that memory pressure takes off */
-    int64_t clients;        /* maxmemory-clients: bytes, or a negative percentage; 0: no cap */
-    size_t client_bytes;    /* buffers of clients now */
-    size_t resident_bytes;  /* as the kernel counts */
-    size_t pool_bytes;      /* resident pages of the store's pool */
+    size_t limit_bytes;    /* maxmemory; 0: none */
+    unsigned lowered;      /* percent of it that memory pressure takes off */
+    int64_t clients;       /* maxmemory-clients: bytes, or a negative percentage; 0: no cap */
+    size_t client_bytes;   /* buffers of clients now */
+    size_t resident_bytes; /* as the kernel counts */
+    size_t pool_bytes;     /* resident pages of the store's pool */
 };
 
 /* What follows from it. */

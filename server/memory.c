@@ -15,16 +15,11 @@ static const struct {
     enum use_order order;
     bool is_volatile;
 } policies[POLICY_COUNT] = {
-    [POLICY_NOEVICTION] = {USE_NONE, false},
-    [POLICY_ALLKEYS_S3FIFO] = {USE_S3, false},
-    [POLICY_ALLKEYS_LRU] = {USE_LRU, false},
-    [POLICY_ALLKEYS_LFU] = {USE_LFU, false},
-    [POLICY_ALLKEYS_RANDOM] = {USE_RANDOM, false},
-    [POLICY_VOLATILE_S3FIFO] = {USE_S3, true},
-    [POLICY_VOLATILE_LRU] = {USE_LRU, true},
-    [POLICY_VOLATILE_LFU] = {USE_LFU, true},
-    [POLICY_VOLATILE_RANDOM] = {USE_RANDOM, true},
-    [POLICY_VOLATILE_TTL] = {USE_TTL, true},
+    [POLICY_NOEVICTION] = {USE_NONE, false},       [POLICY_ALLKEYS_S3FIFO] = {USE_S3, false},
+    [POLICY_ALLKEYS_LRU] = {USE_LRU, false},       [POLICY_ALLKEYS_LFU] = {USE_LFU, false},
+    [POLICY_ALLKEYS_RANDOM] = {USE_RANDOM, false}, [POLICY_VOLATILE_S3FIFO] = {USE_S3, true},
+    [POLICY_VOLATILE_LRU] = {USE_LRU, true},       [POLICY_VOLATILE_LFU] = {USE_LFU, true},
+    [POLICY_VOLATILE_RANDOM] = {USE_RANDOM, true}, [POLICY_VOLATILE_TTL] = {USE_TTL, true},
 };
 
 void memory_find(struct cgroup *cgroup, struct options *options, const char *root, const char *proc)
@@ -72,7 +67,8 @@ static void tell(struct memory *memory)
     };
     store_set_limit(memory->service->store, &limit);
     publish(&limits->limit_bytes, zero_if_none(plan->limit_bytes));
-    publish(&limits->start_bytes, policy == POLICY_NOEVICTION ? 0 : zero_if_none(plan->start_bytes));
+    publish(&limits->start_bytes,
+            policy == POLICY_NOEVICTION ? 0 : zero_if_none(plan->start_bytes));
     publish(&limits->clients_max_bytes, zero_if_none(plan->clients_bytes));
 }
 

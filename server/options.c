@@ -12,10 +12,17 @@
 
 #include "../proto/ebb_proto.h"
 
-static const char *const policy_words[] = {
-    "noeviction",      "allkeys-s3fifo", "allkeys-lru",  "allkeys-lfu",     "allkeys-random",
-    "volatile-s3fifo", "volatile-lru",   "volatile-lfu", "volatile-random", "volatile-ttl",
-    NULL};
+static const char *const policy_words[] = {"noeviction",
+                                           "allkeys-s3fifo",
+                                           "allkeys-lru",
+                                           "allkeys-lfu",
+                                           "allkeys-random",
+                                           "volatile-s3fifo",
+                                           "volatile-lru",
+                                           "volatile-lfu",
+                                           "volatile-random",
+                                           "volatile-ttl",
+                                           NULL};
 static const char *const auto_words[] = {"auto", NULL};
 static const char *const log_words[] = {"debug", "verbose", "notice", "warning", NULL};
 static const char *const yes_no_words[] = {"no", "yes", NULL};
@@ -243,7 +250,8 @@ static int set_word(int64_t *field, const struct option_info *info, const char *
     }
     char words[256];
     join_words(info->words, words, sizeof(words));
-    snprintf(error, OPTIONS_ERROR_BYTES, "option %s: '%.64s' is not %.160s", info->name, value, words);
+    snprintf(error, OPTIONS_ERROR_BYTES, "option %s: '%.64s' is not %.160s", info->name, value,
+             words);
     return -1;
 }
 
@@ -374,7 +382,7 @@ size_t options_format(const struct options *options, size_t index, char *text, s
 static const char *placeholder(const struct option_info *info)
 {
     static const char *const names[] = {
-        [OPTION_INT] = "NUMBER", [OPTION_SIZE] = "SIZE", [OPTION_SHARE] = "SIZE|PERCENT",
+        [OPTION_INT] = "NUMBER",    [OPTION_SIZE] = "SIZE", [OPTION_SHARE] = "SIZE|PERCENT",
         [OPTION_DURATION] = "TIME", [OPTION_TEXT] = "TEXT", [OPTION_LIST] = "LIST",
         [OPTION_ENUM] = "WORD"};
     return names[info->type];

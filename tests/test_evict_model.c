@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* test_evict_model.c: a store under a small limit against a twin that knows what each key held last.
- * Keys may go, and only where the policy says so; what is there is right to the byte; the pool never
- * holds more than it may.
+/* test_evict_model.c: a store under a small limit against a twin that knows what each key held
+ * last. Keys may go, and only where the policy says so; what is there is right to the byte; the
+ * pool never holds more than it may.
  */
 #include <setjmp.h>
 #include <stdarg.h>

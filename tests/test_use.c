@@ -180,8 +180,7 @@ static struct trace make_trace(double exponent, unsigned scan_each, uint64_t see
     double *sums = zipf_sums(exponent);
     uint32_t once = KEYS;
     for (size_t i = 0; i < trace.count; i++)
-        trace.keys[i] =
-            scan_each != 0 && i % scan_each == 0 ? once++ : zipf_pick(sums, &rng);
+        trace.keys[i] = scan_each != 0 && i % scan_each == 0 ? once++ : zipf_pick(sums, &rng);
     free(sums);
     return trace;
 }
@@ -281,8 +280,8 @@ static size_t misses_of(enum use_order order, const struct trace *trace)
     for (size_t i = 0; i < trace->count; i++) {
         uint32_t key = trace->keys[i], at = where[key];
         if (at != NOWHERE) {
-            set_use(cache, at, use_hit(order, &cache->clocks, cache->uses[at],
-                                       rng_next(&cache->rng)));
+            set_use(cache, at,
+                    use_hit(order, &cache->clocks, cache->uses[at], rng_next(&cache->rng)));
             continue;
         }
         misses++;

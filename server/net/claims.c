@@ -105,7 +105,6 @@ bool claims_admit(struct connection *connection, size_t need_bytes)
     return false;
 }
 
-
 /* ---- who holds too much ---- */
 
 /* What is held against it: replies that it does not read, and a command that does not come. */
@@ -149,11 +148,12 @@ static void relieve(struct worker *worker, const struct connection *current)
         struct connection *most = greediest(worker, now_ms);
         if (!most || is_alone(worker, most, now_ms))
             return;
-        log_write(worker->config.log, LOG_NOTICE,
-                  "clients hold %zu KiB in buffers, of %zu KiB at most (maxmemory-clients): closing "
-                  "client %llu, which holds %zu KiB",
-                  total_bytes(worker) >> 10, cap_bytes(worker) >> 10,
-                  (unsigned long long)most->client.id, most->claim_bytes >> 10);
+        log_write(
+            worker->config.log, LOG_NOTICE,
+            "clients hold %zu KiB in buffers, of %zu KiB at most (maxmemory-clients): closing "
+            "client %llu, which holds %zu KiB",
+            total_bytes(worker) >> 10, cap_bytes(worker) >> 10, (unsigned long long)most->client.id,
+            most->claim_bytes >> 10);
         connection_close(most, CLOSE_CLIENTS_LIMIT);
         unsent_forget(most);
         if (most != current)
@@ -174,8 +174,7 @@ void claims_update(struct connection *connection)
     size_t before = connection->claim_bytes;
     if (connection->is_closing)
         return;
-    claim_set(worker, &connection->claim_bytes,
-              input_bytes(connection) + unsent_bytes(connection));
+    claim_set(worker, &connection->claim_bytes, input_bytes(connection) + unsent_bytes(connection));
     set_large(connection, is_large(connection) && !connection->is_waiting);
     if (connection->claim_bytes > before)
         relieve(worker, connection);

@@ -155,8 +155,7 @@ static void keep(struct connection *connection, struct ebb_buf *out)
     claims_update(connection);
     if (connection->is_closing)
         return;
-    size_t soft_bytes =
-        claims_are_tight(connection_worker(connection)) ? 0 : CONNECTION_SOFT_BYTES;
+    size_t soft_bytes = claims_are_tight(connection_worker(connection)) ? 0 : CONNECTION_SOFT_BYTES;
     if (total > soft_bytes && !connection->is_paused) {
         connection->is_paused = true;
         uv_read_stop((uv_stream_t *)&connection->tcp);

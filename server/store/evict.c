@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* evict.c: chooses victims and evicts them, and makes room for writers.
  *
- * A victim is the first in order (use.c) of a sample from the index, a few cache lines; among equals
- * the one in the emptiest span, so that spans empty. Freed slots are used in place by writes of the
- * same class: near the limit each new item pays for itself. What other classes need comes from spans that compaction empties. A writer whose class
- * gets nothing that way takes a slot of its own class at last.
+ * A victim is the first in order (use.c) of a sample from the index, a few cache lines; among
+ * equals the one in the emptiest span, so that spans empty. Freed slots are used in place by writes
+ * of the same class: near the limit each new item pays for itself. What other classes need comes
+ * from spans that compaction empties. A writer whose class gets nothing that way takes a slot of
+ * its own class at last.
  */
 #include "evict.h"
 
@@ -32,8 +33,8 @@
 #define OF_CLASS_TRIES_MAX 64u
 #define BUSY_TRIES_MAX     256u /* the one who has them may be waiting for this shard */
 #define GIVE_WAY_TRIES     16u
-#define EMPTY_SAMPLES_MAX  4u           /* of items with a time, before the spans are asked */
-#define GHOST_SHARE        100u         /* of live bytes: more is not spent on ghosts */
+#define EMPTY_SAMPLES_MAX  4u   /* of items with a time, before the spans are asked */
+#define GHOST_SHARE        100u /* of live bytes: more is not spent on ghosts */
 #define GHOST_KEY_BYTES    2u
 
 const unsigned store_age_bounds[STORE_AGE_BUCKETS - 1] = {1,    10,   60,    300,
@@ -198,15 +199,15 @@ static void consider(struct shard *shard, struct sample *sample, struct candidat
             return;
         candidate->expire_ms = order == USE_TTL ? expire_ms : 0;
     }
-    candidate->rank =
-        use_rank(order, &shard->evictor.clocks, slot_use(slot), wants_small(shard));
+    candidate->rank = use_rank(order, &shard->evictor.clocks, slot_use(slot), wants_small(shard));
     candidate->fullness = ebb_fullness(shard->items, slot_ref(slot));
     sample->wanted += candidate->rank >= USE_RANK_KIND;
     if (sample->items++ == 0 || goes_before(candidate, &sample->best))
         sample->best = *candidate;
 }
 
-/* Looks at the items of a few buckets next to each other, of a segment taken by its share of keys. */
+/* Looks at the items of a few buckets next to each other, of a segment taken by its share of keys.
+ */
 static bool choose(struct shard *shard, struct candidate *victim)
 {
     const struct index *index = &shard->index;
@@ -245,8 +246,8 @@ static bool is_needed(const struct shard *shard, const struct found *found,
 {
     const char *item = ebb_at(shard->base, found->ref);
     size_t bytes = item_bytes(&found->item.meta);
-    return value != NULL && (lies_inside(item, bytes, value->head) ||
-                             lies_inside(item, bytes, value->tail));
+    return value != NULL &&
+           (lies_inside(item, bytes, value->head) || lies_inside(item, bytes, value->tail));
 }
 
 static void note_age(struct shard *shard, unsigned use)
@@ -293,8 +294,8 @@ static size_t evict(struct shard *shard, const struct found *found)
     } else {
         count_eviction(shard, found);
         if (order_of(shard) == USE_S3 && !(slot_use(*found->at.slot) & USE_MAIN))
-            ghost_add(&shard->evictor.ghost, key_hash(shard->store, meta->database, found->item.key,
-                                                      meta->key_len));
+            ghost_add(&shard->evictor.ghost,
+                      key_hash(shard->store, meta->database, found->item.key, meta->key_len));
     }
     shard_delete(shard, found);
     return bytes;
@@ -319,8 +320,7 @@ static uint64_t find_soonest(void *context, ebb_ref ref, void *data)
     struct soonest *soonest = context;
     struct item_view view;
     item_read(data, &view);
-    if (view.meta.expire_ms != 0 &&
-        (soonest->ref == 0 || view.meta.expire_ms < soonest->expire_ms))
+    if (view.meta.expire_ms != 0 && (soonest->ref == 0 || view.meta.expire_ms < soonest->expire_ms))
         *soonest = (struct soonest){ref, view.meta.expire_ms};
     return (uint64_t)view.meta.expire_ms;
 }
@@ -329,8 +329,7 @@ static bool find_by_ref(struct shard *shard, ebb_ref ref, struct found *found)
 {
     struct item_view view;
     item_read(ebb_at(shard->base, ref), &view);
-    struct store_key key =
-        store_key(shard->store, view.meta.database, view.key, view.meta.key_len);
+    struct store_key key = store_key(shard->store, view.meta.database, view.key, view.meta.key_len);
     return shard_find_any(shard, &key, found);
 }
 
@@ -365,7 +364,8 @@ static size_t evict_one(struct shard *shard, const struct pieces *value)
         read_found(shard, &victim.at, &found);
         unsigned use = slot_use(*found.at.slot);
         bool is_dead = item_is_dead(&found.item.meta, (int64_t)shard->store->now_ms());
-        bool may_spare = !is_dead && tries < TRIES_MAX / 2; /* a hot shard must give something too */
+        bool may_spare =
+            !is_dead && tries < TRIES_MAX / 2; /* a hot shard must give something too */
         if (may_spare && use_spares(order_of(shard), &shard->evictor.clocks, &use)) {
             size_t bytes = item_bytes(&found.item.meta);
             set_use(shard, found.at.slot, use, bytes);
@@ -382,8 +382,8 @@ static size_t evict_one(struct shard *shard, const struct pieces *value)
 static size_t evict_of_class(struct shard *shard, const struct room *room)
 {
     ebb_ref refs[SAMPLE_ITEMS];
-    unsigned count = ebb_class_sample(shard->items, room->bytes, shard_random(shard), refs,
-                                      SAMPLE_ITEMS);
+    unsigned count =
+        ebb_class_sample(shard->items, room->bytes, shard_random(shard), refs, SAMPLE_ITEMS);
     struct sample sample = {.items = 0};
     struct found found;
     for (unsigned i = 0; i < count; i++) {
@@ -448,13 +448,13 @@ static bool compact(struct shard *shard)
     size_t before = stat_read(&shard->slices.reclaimable_bytes);
     if (before == 0)
         return false;
-    bool has_more =
-        slice_compact(shard, EBB_URGE_PRESSURE, upkeep_now_ns() + COMPACT_NS, &reason);
+    bool has_more = slice_compact(shard, EBB_URGE_PRESSURE, upkeep_now_ns() + COMPACT_NS, &reason);
     note_reclaimable(shard);
     return has_more || stat_read(&shard->slices.reclaimable_bytes) < before;
 }
 
-/* Lets another shard do its part: one that the writer has locked itself, or that nobody is using. */
+/* Lets another shard do its part: one that the writer has locked itself, or that nobody is using.
+ */
 static size_t of_another(struct shard *shard, const struct room *room,
                          size_t (*part)(struct shard *other, const struct room *room))
 {
@@ -499,8 +499,8 @@ static bool must_hold_still(const struct shard *shard, const struct pieces *valu
     return lies_in_pool(shard, value->head) || lies_in_pool(shard, value->tail);
 }
 
-/* Whether one write has waited long enough for whole spans. While much can be won by compaction that
- * takes longer, but a limit that was lowered far may not be reached by one write. */
+/* Whether one write has waited long enough for whole spans. While much can be won by compaction
+ * that takes longer, but a limit that was lowered far may not be reached by one write. */
 static bool must_take_slot(const struct shard *shard, const struct room *room)
 {
     if (limit_reclaimable(shard->store) > stat_read(&shard->store->limit.compact_bytes))

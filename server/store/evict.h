@@ -23,8 +23,8 @@ struct room {
 
 /* Makes room, a bounded step at a time. true: worth trying again. */
 bool evict_make_room(struct shard *shard, struct room *room);
-/* Whether the write should have its memory all the same: the limit was lowered, and a write that has
- * evicted more than it takes need not pay for all that is held beyond it. */
+/* Whether the write should have its memory all the same: the limit was lowered, and a write that
+ * has evicted more than it takes need not pay for all that is held beyond it. */
 bool evict_must_give_way(const struct shard *shard, const struct room *room);
 /* Near the limit: evicts about as many bytes as a new item will take, so that slots of all classes
  * come free at the pace at which they are wanted. */

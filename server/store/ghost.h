@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* ghost.h: which keys were evicted not long ago. Two bytes a key: 16 bits of its hash, in the order
- * of leaving within a bucket of one cache line; the oldest of a bucket is forgotten for the next. So
- * it holds about as many keys as it has room for, and mistakes a stranger for one of them once in
- * some 2000 times.
+ * of leaving within a bucket of one cache line; the oldest of a bucket is forgotten for the next.
+ * So it holds about as many keys as it has room for, and mistakes a stranger for one of them once
+ * in some 2000 times.
  */
 #ifndef EBB_STORE_GHOST_H
 #define EBB_STORE_GHOST_H

@@ -12,10 +12,11 @@
  *               63           48 47        40 39  38 37                      0
  *               [ tag, 16 bits ][ use, 8 bits ][ far ][ ref of the item, 38  ]
  *
- * `use` is what eviction remembers of the item (use.h). The tag is another 16 bits of the hash. Its upper part names the home bucket, tag * buckets >>
- * 16, so a segment changes its size without looking at a single item. An item lies `far` = 0..3
- * buckets behind its home, and only if all buckets before are full: a lookup ends at the first
- * bucket with an empty slot. Deleting pulls such items back.
+ * `use` is what eviction remembers of the item (use.h). The tag is another 16 bits of the hash. Its
+ * upper part names the home bucket, tag * buckets >> 16, so a segment changes its size without
+ * looking at a single item. An item lies `far` = 0..3 buckets behind its home, and only if all
+ * buckets before are full: a lookup ends at the first bucket with an empty slot. Deleting pulls
+ * such items back.
  *
  * Fill lies between 72 and 90 %: about 9.9 bytes an item. Sources: Fagin et al. 1979 (extendible
  * hashing), Dash (VLDB 2020, small segments), Robin Hood hashing for the backward shift.

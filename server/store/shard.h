@@ -55,9 +55,9 @@ struct slices {
 struct evictor {
     struct use_clocks clocks;
     struct ghost ghost;
-    size_t small_bytes; /* of items without USE_MAIN */
-    ptrdiff_t owed_bytes; /* by new items, in evictions */
-    size_t ghost_bytes; /* read by others */
+    size_t small_bytes;              /* of items without USE_MAIN */
+    ptrdiff_t owed_bytes;            /* by new items, in evictions */
+    size_t ghost_bytes;              /* read by others */
     int64_t began_ms[2][USE_EPOCHS]; /* when the last epochs of small and main began */
 };
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* slice.c: one bounded piece of a shard's background work: expire, compact, evict. The shard is locked.
+/* slice.c: one bounded piece of a shard's background work: expire, compact, evict. The shard is
+ * locked.
  *
  * The upkeep thread runs it; or, when it finds the shard busy, the worker that has it locked does,
  * on letting go: so upkeep neither waits for a busy shard nor makes its worker wait.

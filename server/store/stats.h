@@ -25,8 +25,8 @@ struct store_stats {
     uint64_t evicted_by[STORE_EVICT_REASONS], evicted_bytes[STORE_EVICT_REASONS];
     uint64_t evicted_unfetched; /* nobody had read them since they were stored */
     uint64_t evicted_ages[STORE_AGE_BUCKETS], evicted_age_seconds;
-    size_t small_bytes; /* of items that eviction has on probation */
-    size_t ghost_bytes; /* of the memory of evicted keys */
+    size_t small_bytes;        /* of items that eviction has on probation */
+    size_t ghost_bytes;        /* of the memory of evicted keys */
     double expiry_lag_seconds; /* age of the oldest due and unreaped item, as far as known */
 
     size_t index_bytes; /* resident: segments and directories */

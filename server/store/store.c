@@ -230,9 +230,8 @@ static int put(struct store_session *session, const struct store_key *key,
                const struct found *found, const struct item_meta *meta, const struct pieces *value)
 {
     struct shard *shard = session_shard(session, key);
-    struct room room = {.bytes = new_bytes(key, meta, value),
-                        .value = value,
-                        .locked = session->locked};
+    struct room room = {
+        .bytes = new_bytes(key, meta, value), .value = value, .locked = session->locked};
     struct found again;
     int error;
     if (found == NULL) /* whatever goes now, this key is not among it */

@@ -16,7 +16,7 @@ struct upkeep {
 
 struct store {
     struct store_limit limit; /* its fields are read by all, atomically */
-    bool is_near;            /* to the limit: new items pay for themselves */
+    bool is_near;             /* to the limit: new items pay for themselves */
     struct ebb_pool *pool;
     unsigned shard_count, database_count;
     unsigned char *secret; /* of the hash */

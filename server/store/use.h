@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* use.h: what eight bits of an index slot remember of an item's use, and who is evicted first. Pure.
+/* use.h: what eight bits of an index slot remember of an item's use, and who is evicted first.
+ * Pure.
  *
  *   S3       [ epoch 5 ][ main 1 ][ hits 2 ]   S3-FIFO (Yang et al., SOSP'23) without queues
  *   LRU      [ epoch 8                     ]   of the last use
@@ -11,10 +12,10 @@
  * chosen from a sample; an item that outlives all epochs would look young again, but long before
  * that it has been in a sample, as the oldest.
  *
- * S3: an item is born small. One in ten bytes is small; what is hit more than once while small moves
- * to main, what is not goes, and its hash is remembered (ghost.h): if it comes back it is born main.
- * In main each hit spares an item once. Bits may be read by another order than wrote them (CONFIG
- * SET): they are then a bad guess for as long as it takes to replace them.
+ * S3: an item is born small. One in ten bytes is small; what is hit more than once while small
+ * moves to main, what is not goes, and its hash is remembered (ghost.h): if it comes back it is
+ * born main. In main each hit spares an item once. Bits may be read by another order than wrote
+ * them (CONFIG SET): they are then a bad guess for as long as it takes to replace them.
  */
 #ifndef EBB_STORE_USE_H
 #define EBB_STORE_USE_H

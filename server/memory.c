@@ -9,7 +9,8 @@
 #include "options.h"
 #include "store/store.h"
 
-#define MIB (1024.0 * 1024)
+#define MIB     (1024.0 * 1024)
+#define LOOK_NS 5000000u /* upkeep may come each millisecond */
 
 static const struct {
     enum use_order order;
@@ -103,6 +104,15 @@ void memory_look(struct memory *memory)
     tell(memory);
     warn_if_too_small(memory, limit);
     uv_mutex_unlock(&memory->mutex);
+}
+
+void memory_tick(struct memory *memory)
+{
+    uint64_t now_ns = clock_monotonic_ns();
+    if (now_ns - memory->looked_ns < LOOK_NS)
+        return;
+    memory->looked_ns = now_ns;
+    memory_look(memory);
 }
 
 /* ---- pressure ---- */

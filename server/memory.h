@@ -22,6 +22,7 @@ struct memory {
     uv_mutex_t mutex;         /* of what follows */
     struct limit_plan plan;
     bool has_plan;
+    uint64_t looked_ns;
     int64_t warned_limit; /* the limit that was said to be too small, 0: none */
 };
 
@@ -30,7 +31,9 @@ void memory_find(struct cgroup *cgroup, struct options *options, const char *roo
                  const char *proc);
 int memory_init(struct memory *memory, struct service *service, struct log *log); /* 0 or -1 */
 void memory_release(struct memory *memory);
-/* Before each call of upkeep, and from any thread when a setting of it has changed. */
+/* Before each call of upkeep: looks unless it did a moment ago. */
+void memory_tick(struct memory *memory);
+/* From any thread, when a setting has changed: it is in force when this returns. */
 void memory_look(struct memory *memory);
 /* Once a second, on the main thread. */
 void memory_second(struct memory *memory);

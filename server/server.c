@@ -398,7 +398,7 @@ static void on_signal(uv_signal_t *signal, int number)
 static void on_upkeep(uv_timer_t *upkeep)
 {
     struct server *server = upkeep->data;
-    memory_look(&server->memory);
+    memory_tick(&server->memory);
     uint64_t wait_us = store_upkeep(server->store);
     uint64_t wait_ms = wait_us / 1000 + (wait_us % 1000 != 0);
     uv_timer_start(upkeep, on_upkeep, wait_ms > 0 ? wait_ms : 1, 0);

@@ -29,7 +29,8 @@
 #define COMPACT_NS         100000u /* of a writer's time, at once */
 #define TRIM_LEAST_BYTES   (128u * 1024)
 #define LARGE_LEAST        (32u * 1024) /* from here on other shards help */
-#define OF_CLASS_TRIES     8u           /* in vain before a writer takes a slot of its class */
+#define PAID_ITEMS_MAX     512u /* by one write; what it owes beyond that the next ones pay */
+#define OF_CLASS_TRIES     8u   /* in vain before a writer takes a slot of its class */
 #define OF_CLASS_TRIES_MAX 64u
 #define BUSY_TRIES_MAX     256u /* the one who has them may be waiting for this shard */
 #define GIVE_WAY_TRIES     16u
@@ -568,7 +569,7 @@ void evict_pay(struct shard *shard, const struct room *room)
     if (order_of(shard) == USE_S3)
         fit_ghost(shard);
     evictor->owed_bytes += (ptrdiff_t)room->bytes;
-    while (evictor->owed_bytes > 0) {
+    for (unsigned items = 0; evictor->owed_bytes > 0 && items < PAID_ITEMS_MAX; items++) {
         size_t one = evict_one(shard, room->value);
         evictor->owed_bytes -= (ptrdiff_t)one;
         if (one == 0)

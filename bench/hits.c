@@ -16,12 +16,12 @@
 #include "report.h"
 #include "workload.h"
 
-#define MIB            ((uint64_t)1 << 20)
-#define HITS_BATCH     64u
-#define VALUE_MOST     240000u
-#define CLOSE_ENOUGH   0.01 /* of resident memory */
-#define CONTESTANT_MAX 8u
-#define WARM_SHARE     3u /* the first third of the requests is not counted */
+#define MIB          ((uint64_t)1 << 20)
+#define HITS_BATCH   64u
+#define VALUE_MOST   240000u
+#define CLOSE_ENOUGH 0.01 /* of resident memory */
+#define EQUAL        0.05
+#define WARM_SHARE   3u /* the first third of the requests is not counted */
 
 /* ---- streams ---- */
 
@@ -299,7 +299,8 @@ static void run_stream(const struct stream *stream, const struct plan *plan, str
             report_add(report, "high_bytes", (double)run.high_bytes);
         report_add(report, "rss_bytes", (double)run.rss_bytes);
         report->is_bound = !is_ebb;
-        if (!is_ebb) /* below 1 Ebb misses less often; bounds 1 percent for what chance does */
+        /* Below 1 Ebb misses less often. A peer that can't do with as little is not compared. */
+        if (!is_ebb && off(&run, target) < EQUAL)
             report_add_bound(report, "ebb_ratio", own / ratio_of(&run), 1.0);
     }
 }

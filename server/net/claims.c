@@ -149,7 +149,7 @@ static void relieve(struct worker *worker, const struct connection *current)
         if (!most || is_alone(worker, most, now_ms))
             return;
         log_write(
-            worker->config.log, LOG_NOTICE,
+            worker->config.log, LOG_VERBOSE,
             "clients hold %zu KiB in buffers, of %zu KiB at most (maxmemory-clients): closing "
             "client %llu, which holds %zu KiB",
             total_bytes(worker) >> 10, cap_bytes(worker) >> 10, (unsigned long long)most->client.id,

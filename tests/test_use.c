@@ -141,7 +141,7 @@ static void ghost_remembers_about_as_many_as_it_has_room_for(void **state)
 
 #define CACHE_ITEMS 2000u
 #define KEYS        20000u
-#define REQUESTS    400000u
+#define REQUESTS    ((unsigned)SCALED(400000u))
 #define SAMPLE      12u
 #define NOWHERE     UINT32_MAX
 

@@ -11,10 +11,10 @@ import time
 
 import ebb
 import talk
-from case import MIB, RSS_COUNTS, SCALE, case, equal, mib, program, true, within
+from case import MIB, RSS_COUNTS, SCALE, Skipped, case, equal, mib, program, true, within
 
 SLACK = 6 * MIB
-LIMIT = 64 * MIB
+LIMIT = (64 if RSS_COUNTS else 512) * MIB  # a sanitized process alone takes more than 64
 CONNECTIONS = 50
 
 
@@ -56,6 +56,11 @@ def no_errors(server, what):
     equal(metrics.sum("ebb_error_replies_total"), 0, what + ": error replies")
     equal(metrics.one("ebb_writes_rejected_total", reason="memory"), 0, what + ": writes refused")
     return metrics
+
+
+def needs_a_small_process():
+    if not RSS_COUNTS:
+        raise Skipped("this build leaves nothing of a small limit; test_evict_model asks the same")
 
 
 def fill(client, size=1000, most=200000, prefix="fill"):
@@ -108,12 +113,13 @@ def smaller_values_then_larger_ones_under_100_mb(t):
 
 @case(limit=60)
 def noeviction_refuses_when_compaction_has_no_more(t):
+    needs_a_small_process()
     server = t.start("--maxmemory=%d" % (24 * MIB), "--maxmemory-policy=noeviction")
     watch = t.own(Watch(server))
     client, cache = t.resp(server), t.memcached(server)
     stored, error = fill(client)
     equal(error, talk.Error("OOM command not allowed when used memory > 'maxmemory'."), "SET")
-    true(stored > 1000 or not RSS_COUNTS, "%d values fit" % stored)
+    true(stored > 1000, "%d values fit" % stored)
     answers = [cache.ask("set m%d 0 0 5000" % n, b"m" * 5000) for n in range(200)]
     equal(answers[-1], b"SERVER_ERROR out of memory storing object", "memcached's set")
     equal(client.call("GET", "fill:0"), b"v" * 1000, "what is there stays")
@@ -235,6 +241,7 @@ def large_commands_take_turns(t):
 
 @case(limit=60)
 def policies_do_what_their_names_say(t):
+    needs_a_small_process()
     server = t.start("--maxmemory=%d" % (24 * MIB), "--maxmemory-policy=volatile-ttl")
     client = t.resp(server)
     stored, error = fill(client)

@@ -483,6 +483,41 @@ static void create_reserves_no_more_than_refs_reach(void **state)
 
 #define POOL_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+/* ---- the limit ---- */
+
+static void pool_refuses_pages_beyond_its_limit(void **state)
+{
+    struct bench *bench = *state;
+    span_id first = take(bench, 100);
+    size_t held = 100 * EBB_PAGE_BYTES + stats_of(bench).metadata_bytes;
+    ebb_pool_limit(bench->pool, held + 50 * EBB_PAGE_BYTES);
+    assert_int_equal(take(bench, 51), 0);
+    assert_int_equal(stats_of(bench).refusals, 1);
+    assert_false(pool_extend(bench->pool, first, 151));
+    span_id second = take(bench, 50);
+    assert_true(second != 0);
+    assert_int_equal(take(bench, 1), 0);
+    size_t resident;
+    span_id beyond = pool_take_beyond(bench->pool, CLASS_LARGE, 1, &resident);
+    assert_true(beyond != 0); /* for what can't be refused */
+    pool_release(bench->pool, beyond);
+    ebb_pool_trim(bench->pool, SIZE_MAX, true);
+    /* Idle pages count, but taking those adds nothing. */
+    pool_release(bench->pool, second);
+    assert_true(stats_of(bench).idle_bytes >= 50 * EBB_PAGE_BYTES);
+    assert_int_equal(take(bench, 200), 0);
+    second = take(bench, 50);
+    assert_true(second != 0);
+    ebb_pool_limit(bench->pool, SIZE_MAX);
+    assert_true(stats_of(bench).limit_bytes == SIZE_MAX);
+    span_id third = take(bench, 200);
+    assert_true(third != 0);
+    pool_release(bench->pool, first);
+    pool_release(bench->pool, second);
+    pool_release(bench->pool, third);
+    assert_int_equal(ebb_pool_check(bench->pool), 0);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -506,6 +541,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_run_that_is_there_is_found_in_the_end, setup_least,
                                         teardown),
         POOL_TEST(a_refused_commit_changes_nothing),
+        POOL_TEST(pool_refuses_pages_beyond_its_limit),
         cmocka_unit_test(create_halves_the_range_until_it_is_granted),
         cmocka_unit_test(create_fails_cleanly),
         cmocka_unit_test(create_takes_the_systems_own_table),

@@ -216,6 +216,36 @@ void ebb_class_stats(const struct ebb_heap *heap, unsigned class_index,
 /* Spans by fullness, 0-10 % first. Walks the class's spans. */
 void ebb_class_deciles(const struct ebb_heap *heap, unsigned class_index, size_t deciles[10]);
 
+/* ---- the map: what each page is, for people who watch ---- */
+
+#define EBB_ARENA_PAGES    512u
+#define EBB_MAP_ARENAS_MAX 8u /* in one call: some 50 us of the pool's lock */
+
+enum ebb_page_kind {
+    EBB_PAGE_UNTOUCHED, /* in no span, never written, or its arena has been forgotten */
+    EBB_PAGE_TRIMMED,   /* in no span, given back to the system */
+    EBB_PAGE_IDLE,      /* in no span, resident */
+    EBB_PAGE_FRESH,     /* in a span, not written yet */
+    EBB_PAGE_USED,      /* in a span, resident */
+    EBB_PAGE_KIND_COUNT
+};
+
+struct ebb_page {
+    uint32_t slot_bytes;   /* of the span; 0: a large object, or no span */
+    uint8_t kind;          /* enum ebb_page_kind */
+    uint8_t used_percent;  /* of the span's slots; above 0 when one of them is used */
+    uint8_t is_pinned;     /* its span can't move now */
+    uint8_t is_span_start; /* the first page of its span */
+};
+
+/* What the pages of the arenas first_arena .. are: at most EBB_MAP_ARENAS_MAX of them, and none
+ * beyond the end; EBB_ARENA_PAGES entries each. Returns for how many arenas `pages` was filled.
+ * Owners go on meanwhile: how full a span is may be a moment old. */
+size_t ebb_pool_map(struct ebb_pool *pool, size_t first_arena, size_t count,
+                    struct ebb_page *pages);
+/* The arenas that have ever been in use, or are about to be: where the map ends. */
+size_t ebb_pool_arenas(const struct ebb_pool *pool);
+
 /* ---- checking ---- */
 
 /* Walks everything and compares it with everything else. 0, or negative with the violated rule on

@@ -42,6 +42,7 @@
 #define RUNG_COUNT    6u
 #define RUN_LEVELS    10u /* runs of at least 1, 2, 4 .. 512 pages */
 #define SPAN_WORDS    8u
+#define RETIRED_PAGES 1024 /* pool.retired[] holds milliseconds * this + pages */
 
 /* Trim: demand is remembered in buckets of time; see trim.c. */
 #define DEMAND_BUCKET_MS 125u

@@ -39,5 +39,11 @@ struct store_stats {
 /* Sums of one size class over all shards. */
 struct store;
 void store_class_stats(struct store *store, unsigned class_index, struct ebb_class_stats *stats);
+/* Spans of a class by fullness, 0-10 % first. Walks them under their shard's lock, a shard after
+ * the other: a class has at most some tens of thousands, and this is for pages, not for scrapes. */
+void store_class_deciles(struct store *store, unsigned class_index, size_t deciles[10]);
+/* ebb_pool_map() of the pool of all values; store_arenas() says where it ends. */
+size_t store_map(struct store *store, size_t first_arena, size_t count, struct ebb_page *pages);
+size_t store_arenas(struct store *store);
 
 #endif

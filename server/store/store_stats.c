@@ -107,6 +107,30 @@ void store_class_stats(struct store *store, unsigned class_index, struct ebb_cla
     }
 }
 
+void store_class_deciles(struct store *store, unsigned class_index, size_t deciles[10])
+{
+    for (unsigned d = 0; d < 10; d++)
+        deciles[d] = 0;
+    for (unsigned s = 0; s < store->shard_count; s++) {
+        struct shard *shard = shard_lock(store, s);
+        size_t one[10];
+        ebb_class_deciles(shard->items, class_index, one);
+        shard_unlock(shard);
+        for (unsigned d = 0; d < 10; d++)
+            deciles[d] += one[d];
+    }
+}
+
+size_t store_map(struct store *store, size_t first_arena, size_t count, struct ebb_page *pages)
+{
+    return ebb_pool_map(store->pool, first_arena, count, pages);
+}
+
+size_t store_arenas(struct store *store)
+{
+    return ebb_pool_arenas(store->pool);
+}
+
 /* ---- checking ---- */
 
 struct tally {

@@ -26,13 +26,18 @@ LLHTTP_CFLAGS := -isystem /usr/share/include/llhttp
 LLHTTP_OBJ    := $(patsubst %,$(B)/llhttp/%.o,api http llhttp)
 endif
 
+# The page draws its charts with dygraphs, embedded at build time from the system's package.
+DYGRAPHS ?= /usr/share/javascript/dygraphs
+PAGE_FILES := $(notdir $(wildcard server/admin/page/*)) dygraph.js dygraph.css
+PAGE := $(PAGE_FILES:%=$(B)/page/%) $(PAGE_FILES:%=$(B)/page/%.gz)
+
 CFLAGS  ?=
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT_$(VARIANT)) $(LLHTTP_CFLAGS) $(CFLAGS)
-LDLIBS  := $(LLHTTP_LIBS) -luv -lpthread -lm
+LDLIBS  := $(LLHTTP_LIBS) -luv -ljansson -lz -lpthread -lm
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 SRC  := $(wildcard alloc/*.c proto/*.c server/*.c server/*/*.c)
-OBJ  := $(SRC:%.c=$(B)/%.o) $(LLHTTP_OBJ)
+OBJ  := $(SRC:%.c=$(B)/%.o) $(B)/server/admin/assets_data.o $(LLHTTP_OBJ)
 CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
@@ -143,6 +148,26 @@ $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  compile $<"
 	@$(CC) $(CFLAGS_ALL) -MMD -MP -DEBB_REVISION='"$(REVISION)"' -c -o $@ $<
+
+$(B)/server/admin/assets_data.o: server/admin/assets_data.S server/admin/assets.def $(PAGE)
+	@mkdir -p $(@D)
+	@echo "  embed   $(PAGE_FILES)"
+	@$(CC) -Wa,-I,$(B)/page -c -o $@ $<
+
+$(B)/page/%: server/admin/page/%
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(B)/page/dygraph.%: $(DYGRAPHS)/dygraph.min.%
+	@mkdir -p $(@D)
+	@grep -v '^//# sourceMappingURL=' $< >$@
+
+$(B)/page/%.gz: $(B)/page/%
+	@gzip -9nc $< >$@
+
+$(DYGRAPHS)/dygraph.min.%:
+	@echo "$@ is missing: install libjs-dygraphs (make deps), or say where dygraphs is: DYGRAPHS=folder" >&2
+	@false
 
 $(B)/llhttp/%.o: $(LLHTTP_DIR)/%.c
 	@mkdir -p $(@D)

@@ -24,7 +24,7 @@ enum close_reason {
     CLOSE_REASON_COUNT
 };
 
-#define COUNTERS_DURATION_BUCKETS 13 /* upper bounds in counters.c, the last +Inf */
+#define COUNTERS_DURATION_BUCKETS 17 /* upper bounds in counters.c, the last +Inf */
 
 struct counters {
     /* commands, by id of commands.def and by memcached verb */
@@ -42,6 +42,10 @@ struct counters {
     /* durations of batches, by family of their slowest kind (counters.c has the bounds) */
     uint64_t duration[FAMILY_COUNT][COUNTERS_DURATION_BUCKETS];
     uint64_t duration_ns[FAMILY_COUNT];
+    /* the whole of a batch, for each of its commands: so long its client waited for the reply */
+    uint64_t request[PROTOCOL_COUNT][COUNTERS_DURATION_BUCKETS], request_ns[PROTOCOL_COUNT];
+    /* turns of a loop: from its first batch to its last, while no other client was looked at */
+    uint64_t stall[COUNTERS_DURATION_BUCKETS], stall_ns;
     /* network */
     uint64_t received_bytes[PROTOCOL_COUNT], sent_bytes[PROTOCOL_COUNT];
     uint64_t accepted[PROTOCOL_COUNT], closed[CLOSE_REASON_COUNT], rejected_maxclients;
@@ -66,6 +70,12 @@ extern const double counters_duration_bounds[COUNTERS_DURATION_BUCKETS - 1]; /* 
  * share. */
 void counters_record(struct counters *counters, enum command_family family, uint64_t ns,
                      uint64_t commands);
+/* Notes that the replies to `commands` requests were ready `ns` after the first of them was looked
+ * at: each of them waited for so long. */
+void counters_record_requests(struct counters *counters, enum protocol protocol, uint64_t ns,
+                              uint64_t commands);
+/* Notes a turn of the loop that served clients for so long. */
+void counters_record_stall(struct counters *counters, uint64_t ns);
 /* Adds every counter of `from` to `to`, which belongs to the caller alone. */
 void counters_sum(struct counters *to, const struct counters *from);
 /* Takes every counter of `base` off `from`; both belong to the caller alone. */

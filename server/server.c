@@ -124,6 +124,33 @@ static void on_option_changed(void *context, size_t index)
         store_set_explain(server->store, options_number(&options->explain) != 0);
 }
 
+static void copy_facts(void *context, struct memory_facts *facts)
+{
+    struct server *server = context;
+    admin_facts(server->admin, facts);
+}
+
+static double thread_seconds(pthread_t thread)
+{
+    clockid_t clock;
+    struct timespec time;
+    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &time) != 0)
+        return 0;
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Asked on the main thread only, which starts the workers and ends them. */
+static unsigned loop_seconds(void *context, double *seconds, unsigned most)
+{
+    struct server *server = context;
+    unsigned count = 0;
+    if (count < most)
+        seconds[count++] = thread_seconds(pthread_self());
+    for (unsigned i = 0; i < server->running_count && count < most; i++)
+        seconds[count++] = thread_seconds(server->workers[i].thread);
+    return count;
+}
+
 static void lock_options(void *context)
 {
     struct server *server = context;
@@ -167,6 +194,8 @@ static enum server_result start_service(struct server *server, char *error)
         .client_address = connection_address,
         .shutdown = ask_to_stop,
         .option_changed = on_option_changed,
+        .memory_facts = copy_facts,
+        .loop_seconds = loop_seconds,
         .options_lock = lock_options,
         .options_unlock = unlock_options,
     };
@@ -402,6 +431,8 @@ static void on_upkeep(uv_timer_t *upkeep)
     struct server *server = upkeep->data;
     uint64_t wait_us = store_upkeep(server->store);
     uint64_t wait_ms = wait_us / 1000 + (wait_us % 1000 != 0);
+    if (admin_work(server->admin))
+        wait_ms = 1;
     uv_timer_start(upkeep, on_upkeep, wait_ms > 0 ? wait_ms : 1, 0);
 }
 

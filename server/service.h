@@ -20,6 +20,7 @@ struct options;
 struct store;
 struct store_stats;
 struct service;
+struct memory_facts;
 
 /* What a command sees of its client. Owned by the connection, used by its worker only. */
 struct client {
@@ -66,6 +67,10 @@ struct service {
     void (*shutdown)(void *server);
     /* A setting has been changed by CONFIG SET (index in options.def): make it felt. */
     void (*option_changed)(void *server, size_t index);
+    /* What is known of memory: of the last second, from any thread. */
+    void (*memory_facts)(void *server, struct memory_facts *facts);
+    /* CPU seconds of each loop's thread: the main one first, then the workers. Returns how many. */
+    unsigned (*loop_seconds)(void *server, double *seconds, unsigned most);
     void (*options_lock)(void *server); /* around reading or changing text options */
     void (*options_unlock)(void *server);
 };

@@ -47,6 +47,7 @@ void classes_refresh(struct classes *classes, struct store *store)
             continue;
         if (count == classes->capacity && !grow(classes))
             return;
+        classes->index[count] = (uint16_t)i;
         classes->at[count++] = one;
     }
     classes->count = count;

@@ -6,6 +6,7 @@
 #ifndef EBB_SAMPLE_H
 #define EBB_SAMPLE_H
 
+#include "../facts.h"
 #include "../service.h"
 #include "../store/stats.h"
 #include "parts.h"
@@ -33,6 +34,8 @@ struct sample {
     uint64_t duration_ns; /* what taking it cost */
     struct process_memory memory;
     struct store_stats store;
+    struct counters counters; /* since start */
+    double cpu_seconds;       /* since start */
     struct parts parts;
     size_t live_bytes; /* keys and values, expired ones too */
     size_t connection_bytes;
@@ -46,6 +49,7 @@ struct sampler {
     struct sample last;
     struct window windows[WINDOW_COUNT];
     uint64_t behind_since_ns; /* 0: resident memory follows */
+    size_t history_bytes;     /* set by whoever keeps one: it is a part too */
 };
 
 int sampler_init(struct sampler *sampler, struct service *service); /* 0 or -1 */
@@ -58,6 +62,10 @@ void sampler_refresh(struct sampler *sampler);
 struct window_step sampler_window(const struct sampler *sampler, size_t window);
 /* Whether resident memory is above the promise. Pure. */
 bool sample_is_behind(const struct sample *sample);
+
+/* The limit of resident memory in force, 0: none. */
+size_t sample_limit_bytes(const struct service *service);
+void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory_facts *facts);
 
 uint64_t monotonic_ns(void);
 

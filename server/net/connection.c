@@ -187,7 +187,7 @@ static void run_input(struct connection *connection, char *bytes, size_t len)
     struct worker *worker = connection_worker(connection);
     worker->out.max_bytes =
         (size_t)options_number(&worker->config.service->options->client_output_limit);
-    worker_begin(worker);
+    worker_begin(worker, connection->client.protocol);
     connection->client.last_command_ms = worker->session.now_ms;
     load_parser(connection);
     size_t used = dialect(connection)->run(connection, bytes, len);

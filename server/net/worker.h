@@ -47,6 +47,8 @@ struct worker_config {
 /* What has been run since the clock was last looked at. */
 struct worker_timing {
     uint64_t start_ns;
+    uint64_t turn_start_ns, turn_end_ns; /* of the batches in this turn of the loop; 0: none yet */
+    enum protocol protocol;
     unsigned count;
     enum command_family family; /* the worst of them */
     uint16_t resp_ids[WORKER_TIMED_MAX];
@@ -57,6 +59,7 @@ struct worker {
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t tick; /* once a second */
+    uv_check_t turn; /* at the end of each turn of the loop that served somebody */
     struct worker_config config;
     struct store_session session;
     struct counters counters;
@@ -95,7 +98,7 @@ void worker_stop(struct worker *worker);
 /* ---- for connections and dialects, on the worker's thread ---- */
 
 /* Brackets the running of commands: sets the session's time, lets go of the store, counts. */
-void worker_begin(struct worker *worker);
+void worker_begin(struct worker *worker, enum protocol protocol);
 void worker_end(struct worker *worker);
 /* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none. */
 void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id);

@@ -143,6 +143,15 @@ size_t store_usage(struct store_session *session, const struct store_key *key);
 uint64_t store_upkeep(struct store *store);
 /* Compacts and trims everything that can be, in slices, before it returns (MEMORY PURGE). */
 void store_purge(struct store_session *session);
+/* The same a step at a time, each of about 100 us, or compaction alone. One purge at a time. */
+struct store_purge {
+    bool is_active, trims;
+    unsigned shard;     /* being compacted; the number of shards: trimming */
+    size_t slices_left; /* of that shard; 0: not begun */
+};
+void store_purge_begin(struct store_purge *purge, bool trims);
+/* true: there is more to do. */
+bool store_purge_step(struct store_session *session, struct store_purge *purge);
 
 /* Upkeep explains itself from now on, or no longer. */
 void store_set_explain(struct store *store, bool on);

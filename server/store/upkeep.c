@@ -8,19 +8,16 @@
  */
 #include "store_internal.h"
 
-#define ROUND_NS            400000u /* of slices in one call, over shards with little to do */
-#define DUTY_CALM           19u     /* pause per work: 1 / (1 + 19) = 5 % of a core */
-#define DUTY_BEHIND         3u      /* 25 %: the most, however far behind */
-#define IDLE_US             100000u /* between looks while nothing is written */
-#define BUSY_US             10000u  /* while something is: waste grows with what is written */
-#define PAUSE_MIN_US        1000u
-#define PAUSE_MAX_US        20000u             /* while there is work */
-#define WASTE_LEAST_BYTES   (4u * 1024 * 1024) /* less is not worth hurrying for */
-#define TRIM_BYTES          (512u * 1024)      /* at once: some 50 us */
-#define TRIM_NS             200000u            /* of trimming: it holds no shard */
-#define PURGE_SLICE_NS      100000u
-#define PURGE_SLICES_MIN    1000u
-#define PURGE_SLICE_OBJECTS 64u /* one slice moves more than that */
+#define ROUND_NS          400000u /* of slices in one call, over shards with little to do */
+#define DUTY_CALM         19u     /* pause per work: 1 / (1 + 19) = 5 % of a core */
+#define DUTY_BEHIND       3u      /* 25 %: the most, however far behind */
+#define IDLE_US           100000u /* between looks while nothing is written */
+#define BUSY_US           10000u  /* while something is: waste grows with what is written */
+#define PAUSE_MIN_US      1000u
+#define PAUSE_MAX_US      20000u             /* while there is work */
+#define WASTE_LEAST_BYTES (4u * 1024 * 1024) /* less is not worth hurrying for */
+#define TRIM_BYTES        (512u * 1024)      /* at once: some 50 us */
+#define TRIM_NS           200000u            /* of trimming: it holds no shard */
 
 void store_set_explain(struct store *store, bool on)
 {
@@ -151,35 +148,4 @@ uint64_t store_upkeep(struct store *store)
     return pause_us < PAUSE_MIN_US   ? PAUSE_MIN_US
            : pause_us < PAUSE_MAX_US ? pause_us
                                      : PAUSE_MAX_US;
-}
-
-/* Moves are at most as many as there are objects, but writers may go on making work: an end is set.
- */
-static size_t purge_slices_max(struct store *store, unsigned number)
-{
-    struct ebb_heap_stats stats;
-    struct shard *shard = shard_lock(store, number);
-    ebb_heap_stats(shard->items, &stats);
-    shard_unlock(shard);
-    return PURGE_SLICES_MIN + stats.objects / PURGE_SLICE_OBJECTS;
-}
-
-static bool purge_slice(struct store *store, unsigned number)
-{
-    struct shard *shard = shard_lock(store, number);
-    enum ebb_reason reason = EBB_REASON_NONE;
-    bool more = slice_compact(shard, EBB_URGE_MANUAL, upkeep_now_ns() + PURGE_SLICE_NS, &reason);
-    shard_unlock(shard);
-    return more;
-}
-
-void store_purge(struct store_session *session)
-{
-    struct store *store = session->store;
-    store_leave(session);
-    for (unsigned s = 0; s < store->shard_count; s++)
-        for (size_t left = purge_slices_max(store, s); left > 0 && purge_slice(store, s); left--)
-            ;
-    while (ebb_pool_trim(store->pool, TRIM_BYTES, true) >= TRIM_BYTES)
-        ;
 }

@@ -277,6 +277,7 @@ void admin_sample(struct admin *admin)
     struct memory_facts facts;
     size_t limit_bytes = sample_limit_bytes(admin->service);
     admin->sampler.history_bytes = history_bytes(&admin->history);
+    sampler_look_around(&admin->sampler);
     sampler_take(&admin->sampler);
     history_add(&admin->history, &admin->sampler.last, (double)limit_bytes);
     sample_facts(&admin->sampler.last, limit_bytes, &facts);

@@ -69,12 +69,18 @@ void metrics_gather(struct metrics *metrics, struct service *service, const stru
     add_work(&metrics->work, &metrics->store.item_heap);
     add_work(&metrics->work, &metrics->store.index_heap);
     metrics->start_time_seconds = (double)service->start_ms / 1e3;
+    if (service->loop_seconds != NULL)
+        metrics->loop_count =
+            service->loop_seconds(service->server, metrics->loop_seconds, METRICS_LOOPS_MAX);
     gather_limits(metrics, service->options);
     const struct store_stats *store = &metrics->store;
     metrics->address_resident_bytes =
         store->item_heap.resident_bytes + store->index_heap.resident_bytes + store->pool.idle_bytes;
     metrics->address_reserved_bytes = minus(
         store->pool.reserved_bytes, metrics->address_resident_bytes + store->pool.trimmed_bytes);
+    const struct environment *around = &metrics->sample.environment;
+    metrics->has_system_pressure = around->has_pressure && around->is_pressure_of_system;
+    metrics->has_cgroup_pressure = around->has_pressure && !around->is_pressure_of_system;
     metrics->trim_pending_bytes = minus(store->pool.idle_bytes, store->pool.keep_bytes);
 }
 
@@ -137,20 +143,53 @@ static void write_parts(const struct metrics *metrics, struct exposition *to)
     }
 }
 
-static void class_label(char *labels, size_t size, const struct ebb_class_stats *class)
+/* Slot sizes by fours: up to 128 in steps of 16, then four to a doubling, and large objects. All of
+ * them have series from the start; /api/classes has each class on its own. */
+#define GROUPS_SMALL 8u
+#define GROUP_COUNT  (GROUPS_SMALL + 9u * 4u + 1u)
+
+static size_t group_bytes(unsigned group)
 {
-    char name[EBB_NUM_TEXT_BYTES] = "large";
-    if (class->slot_bytes != 0)
-        name[ebb_format_u64(name, class->slot_bytes)] = '\0';
-    labels[0] = '\0';
-    exposition_label(labels, size, "class", name);
+    if (group < GROUPS_SMALL)
+        return 16u * (group + 1u);
+    unsigned step = group - GROUPS_SMALL;
+    return (size_t)(5u + step % 4u) << (5u + step / 4u);
+}
+
+static void add_class(struct ebb_class_stats *to, const struct ebb_class_stats *from)
+{
+    to->spans_full += from->spans_full;
+    to->spans_partial += from->spans_partial;
+    to->spans_empty += from->spans_empty;
+    to->slots_used += from->slots_used;
+    to->slots_free += from->slots_free;
+    to->allocations += from->allocations;
+    to->frees += from->frees;
+}
+
+/* One family after the other wants the groups: they are added up once for each, which costs less
+ * than a series. */
+static void add_up_groups(const struct classes *classes, struct ebb_class_stats *groups)
+{
+    memset(groups, 0, GROUP_COUNT * sizeof *groups);
+    for (unsigned g = 0; g + 1 < GROUP_COUNT; g++)
+        groups[g].slot_bytes = group_bytes(g);
+    unsigned group = 0;
+    for (unsigned i = 0; i < classes->count; i++) { /* by slot size, large ones last */
+        size_t bytes = classes->at[i].slot_bytes;
+        while (group + 1 < GROUP_COUNT && (bytes == 0 || groups[group].slot_bytes < bytes))
+            group++;
+        add_class(&groups[group], &classes->at[i]);
+    }
 }
 
 static void write_of_class(struct exposition *to, const struct ebb_class_stats *class,
                            const char *state, uint64_t value)
 {
-    char labels[LABELS_BYTES];
-    class_label(labels, sizeof labels, class);
+    char labels[LABELS_BYTES] = "", name[EBB_NUM_TEXT_BYTES] = "large";
+    if (class->slot_bytes != 0)
+        name[ebb_format_u64(name, class->slot_bytes)] = '\0';
+    exposition_label(labels, sizeof labels, "class", name);
     if (state != NULL)
         exposition_label(labels, sizeof labels, "state", state);
     exposition_u64(to, labels, value);
@@ -158,40 +197,47 @@ static void write_of_class(struct exposition *to, const struct ebb_class_stats *
 
 static void write_spans(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++) {
-        const struct ebb_class_stats *class = &metrics->classes->at[i];
-        write_of_class(to, class, "full", class->spans_full);
-        write_of_class(to, class, "partial", class->spans_partial);
-        write_of_class(to, class, "empty", class->spans_empty);
+    struct ebb_class_stats groups[GROUP_COUNT];
+    add_up_groups(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUP_COUNT; g++) {
+        write_of_class(to, &groups[g], "full", groups[g].spans_full);
+        write_of_class(to, &groups[g], "partial", groups[g].spans_partial);
+        write_of_class(to, &groups[g], "empty", groups[g].spans_empty);
     }
 }
 
 static void write_slots(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++) {
-        const struct ebb_class_stats *class = &metrics->classes->at[i];
-        write_of_class(to, class, "used", class->slots_used);
-        write_of_class(to, class, "free", class->slots_free);
+    struct ebb_class_stats groups[GROUP_COUNT];
+    add_up_groups(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUP_COUNT; g++) {
+        write_of_class(to, &groups[g], "used", groups[g].slots_used);
+        write_of_class(to, &groups[g], "free", groups[g].slots_free);
     }
 }
 
 static void write_slot_sizes(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++)
-        if (metrics->classes->at[i].slot_bytes != 0) /* large has no one size */
-            write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].slot_bytes);
+    struct ebb_class_stats groups[GROUP_COUNT];
+    add_up_groups(metrics->classes, groups);
+    for (unsigned g = 0; g + 1 < GROUP_COUNT; g++) /* large has no one size */
+        write_of_class(to, &groups[g], NULL, groups[g].slot_bytes);
 }
 
 static void write_allocations(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++)
-        write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].allocations);
+    struct ebb_class_stats groups[GROUP_COUNT];
+    add_up_groups(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUP_COUNT; g++)
+        write_of_class(to, &groups[g], NULL, groups[g].allocations);
 }
 
 static void write_frees(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++)
-        write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].frees);
+    struct ebb_class_stats groups[GROUP_COUNT];
+    add_up_groups(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUP_COUNT; g++)
+        write_of_class(to, &groups[g], NULL, groups[g].frees);
 }
 
 static void write_slices(const struct metrics *metrics, struct exposition *to)
@@ -295,9 +341,64 @@ static void write_durations(const struct metrics *metrics, struct exposition *to
     }
 }
 
+static void write_requests(const struct metrics *metrics, struct exposition *to)
+{
+    static const char *const protocols[PROTOCOL_COUNT] = {
+        [PROTOCOL_RESP] = "protocol=\"resp\"",
+        [PROTOCOL_MEMCACHED] = "protocol=\"memcached\"",
+        [PROTOCOL_HTTP] = "protocol=\"http\"",
+    };
+    for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
+        struct histogram histogram = {counters_duration_bounds, COUNTERS_DURATION_BUCKETS - 1,
+                                      metrics->counters.request[i],
+                                      (double)metrics->counters.request_ns[i] / 1e9};
+        exposition_histogram(to, protocols[i], &histogram);
+    }
+}
+
+/* ---- loops ---- */
+
+static void write_stalls(const struct metrics *metrics, struct exposition *to)
+{
+    struct histogram histogram = {counters_duration_bounds, COUNTERS_DURATION_BUCKETS - 1,
+                                  metrics->counters.stall,
+                                  (double)metrics->counters.stall_ns / 1e9};
+    exposition_histogram(to, "", &histogram);
+}
+
+static void write_loops(const struct metrics *metrics, struct exposition *to)
+{
+    for (unsigned i = 0; i < metrics->loop_count; i++) {
+        char labels[LABELS_BYTES] = "thread=\"main\"";
+        if (i > 0)
+            snprintf(labels, sizeof labels, "thread=\"worker-%u\"", i);
+        exposition_double(to, labels, metrics->loop_seconds[i]);
+    }
+}
+
+static void write_value_sizes(const struct metrics *metrics, struct exposition *to)
+{
+    double bounds[STORE_SIZE_BUCKETS - 1];
+    for (size_t i = 0; i < STORE_SIZE_BUCKETS - 1; i++)
+        bounds[i] = (double)(UINT64_C(64) << (2 * i));
+    struct histogram histogram = {bounds, STORE_SIZE_BUCKETS - 1, metrics->store.stored_sizes,
+                                  (double)metrics->store.stored_bytes};
+    exposition_histogram(to, "", &histogram);
+}
+
 /* ---- the table ---- */
 
-enum row_kind { ROW_FAMILY, ROW_U64, ROW_I64, ROW_DOUBLE, ROW_NANOS, ROW_MILLIS, ROW_EACH };
+enum row_kind {
+    ROW_FAMILY,
+    ROW_U64,
+    ROW_I64,
+    ROW_DOUBLE,
+    ROW_NANOS,
+    ROW_MILLIS,
+    ROW_EACH,
+    ROW_WHEN,
+    ROW_ALWAYS
+};
 
 struct row {
     enum row_kind kind;
@@ -321,7 +422,11 @@ static const struct row rows[] = {
 #define NANOS(labels, field)  {ROW_NANOS, 0, labels, NULL, offsetof(struct metrics, field), NULL},
 #define MILLIS(labels, field) {ROW_MILLIS, 0, labels, NULL, offsetof(struct metrics, field), NULL},
 #define EACH(function)        {ROW_EACH, 0, NULL, NULL, 0, function},
+#define WHEN(field)           {ROW_WHEN, 0, NULL, NULL, offsetof(struct metrics, field), NULL},
+#define ALWAYS()              {ROW_ALWAYS, 0, NULL, NULL, 0, NULL},
 #include "metrics.def"
+#undef WHEN
+#undef ALWAYS
 #undef FAMILY
 #undef VALUE
 #undef NANOS
@@ -354,6 +459,9 @@ static void write_row(const struct metrics *metrics, const struct row *row, stru
     case ROW_EACH:
         row->each(metrics, to);
         return;
+    case ROW_WHEN:
+    case ROW_ALWAYS:
+        return;
     }
 }
 
@@ -361,7 +469,14 @@ void metrics_write(const struct metrics *metrics, enum exposition_format format,
                    struct ebb_buf *out)
 {
     struct exposition to = {.out = out, .format = format};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        write_row(metrics, &rows[i], &to);
+    bool is_shown = true;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].kind == ROW_WHEN)
+            is_shown = *(const bool *)((const char *)metrics + rows[i].offset);
+        else if (rows[i].kind == ROW_ALWAYS)
+            is_shown = true;
+        else if (is_shown)
+            write_row(metrics, &rows[i], &to);
+    }
     exposition_end(&to);
 }

@@ -9,6 +9,8 @@
 #include "process.h"
 #include "sample.h"
 
+#define METRICS_LOOPS_MAX 65u /* the main one and 64 workers */
+
 /* Everything that a scrape shows, gathered before a byte is written. Rows of metrics.def name its
  * fields. */
 struct metrics {
@@ -24,6 +26,9 @@ struct metrics {
     uint64_t connections_limit;
     uint64_t address_resident_bytes, address_reserved_bytes;
     uint64_t trim_pending_bytes;
+    double loop_seconds[METRICS_LOOPS_MAX];
+    unsigned loop_count;
+    bool has_system_pressure, has_cgroup_pressure;
     uint64_t scrapes, scrape_ns; /* set by the caller; what the scrape before this one cost */
 };
 

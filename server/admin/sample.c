@@ -99,6 +99,7 @@ void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory
         .window_seconds = (double)store->pool.window_ms / 1e3,
         .follow_lag_seconds = sample->follow_lag_seconds,
         .swap_bytes = sample->memory.swap_bytes,
+        .anon_huge_bytes = sample->environment.anon_huge_bytes,
         .is_compacting = store->compaction_active != 0,
     };
     for (size_t i = 0; i < PART_COUNT; i++)
@@ -119,12 +120,18 @@ void sampler_take(struct sampler *sampler)
     sampler->service->counters_total(sampler->service->server, &now.counters);
     now.connection_bytes = connection_bytes(&now.counters);
     now.cpu_seconds = process_cpu_seconds();
+    now.environment = sampler->environment;
     now.live_bytes = now.store.key_bytes + now.store.value_bytes;
     parts_compute(&now.store, &now.memory, now.connection_bytes, sampler->history_bytes,
                   &now.parts);
     now.duration_ns = monotonic_ns() - now.taken_ns;
     sampler->last = now;
     remember(sampler, &before);
+}
+
+void sampler_look_around(struct sampler *sampler)
+{
+    environment_read(sampler->files, monotonic_ns(), &sampler->environment);
 }
 
 void sampler_refresh(struct sampler *sampler)
@@ -145,8 +152,9 @@ int sampler_init(struct sampler *sampler, struct service *service)
     static const unsigned seconds[WINDOW_COUNT] = {60, 600, 3600};
     memset(sampler, 0, sizeof *sampler);
     sampler->service = service;
-    if (process_create(&sampler->process) != 0)
+    if (process_create(&sampler->process) != 0 || environment_create(&sampler->files, "") != 0)
         return -1;
+    sampler_look_around(sampler);
     for (size_t i = 0; i < WINDOW_COUNT; i++)
         window_init(&sampler->windows[i], seconds[i]);
     struct store_stats stats;
@@ -159,5 +167,7 @@ int sampler_init(struct sampler *sampler, struct service *service)
 void sampler_release(struct sampler *sampler)
 {
     process_destroy(sampler->process);
+    environment_destroy(sampler->files);
     sampler->process = NULL;
+    sampler->files = NULL;
 }

@@ -9,6 +9,7 @@
 #include "../facts.h"
 #include "../service.h"
 #include "../store/stats.h"
+#include "environment.h"
 #include "parts.h"
 #include "process.h"
 #include "window.h"
@@ -33,6 +34,7 @@ struct sample {
     uint64_t taken_ns;    /* monotonic */
     uint64_t duration_ns; /* what taking it cost */
     struct process_memory memory;
+    struct environment environment; /* of the last full second */
     struct store_stats store;
     struct counters counters; /* since start */
     double cpu_seconds;       /* since start */
@@ -46,6 +48,8 @@ struct sample {
 struct sampler {
     struct service *service;
     struct process *process;
+    struct environment_files *files;
+    struct environment environment;
     struct sample last;
     struct window windows[WINDOW_COUNT];
     uint64_t behind_since_ns; /* 0: resident memory follows */
@@ -55,6 +59,8 @@ struct sampler {
 int sampler_init(struct sampler *sampler, struct service *service); /* 0 or -1 */
 void sampler_release(struct sampler *sampler);
 void sampler_take(struct sampler *sampler);
+/* Looks at the system around as well: once a second is enough. */
+void sampler_look_around(struct sampler *sampler);
 /* Takes one unless the last is younger than 0.2 s, or so dear that sampling would cost 1 % of a
  * processor. */
 void sampler_refresh(struct sampler *sampler);

@@ -236,6 +236,20 @@ static int adopt(struct shard *shard, const struct store_key *key, const struct 
     return STORE_ENOMEM;
 }
 
+/* 0: up to 64 bytes, 1: up to 256, and so on by four. */
+static unsigned size_bucket(size_t bytes)
+{
+    unsigned bits = bytes <= 64 ? 0 : 64u - 6u - (unsigned)__builtin_clzll(bytes - 1);
+    unsigned bucket = (bits + 1) / 2;
+    return bucket < STORE_SIZE_BUCKETS ? bucket : STORE_SIZE_BUCKETS - 1;
+}
+
+static void count_stored(struct shard *shard, size_t bytes)
+{
+    stat_add(&shard->stats.stored_sizes[size_bucket(bytes)], 1);
+    stat_add(&shard->stats.stored_bytes, bytes);
+}
+
 int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,
               struct item_meta meta, const struct pieces *value)
 {
@@ -251,6 +265,7 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
         write_item(ebb_at(shard->base, found->ref), &meta, key->data, value);
         count(shard, &meta, +1);
         note_due(shard, found->ref, &meta);
+        count_stored(shard, len);
         return STORE_OK;
     }
     ebb_ref ref = ebb_alloc(shard->items, bytes);
@@ -266,6 +281,7 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
     }
     count(shard, &meta, +1);
     note_due(shard, ref, &meta);
+    count_stored(shard, len);
     return STORE_OK;
 }
 

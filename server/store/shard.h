@@ -33,6 +33,7 @@ struct shard_stats {
     size_t expired_lazy, expired_active, expired_bytes;
     size_t rejected_memory;
     size_t large_item_bytes; /* of items above EBB_LARGE_BYTES */
+    size_t stored_sizes[STORE_SIZE_BUCKETS], stored_bytes;
 };
 
 /* Upkeep's slices of a shard. Written with the lock held, but is_wanted; read without. */

@@ -10,11 +10,14 @@
 
 #define STORE_STEP_BUCKETS 12 /* slice durations: 2^k * 4 us upper bounds, the last +Inf */
 
+#define STORE_SIZE_BUCKETS 11 /* sizes of values stored: 4^k * 64 upper bounds, the last +Inf */
+
 struct store_stats {
     size_t items, items_with_ttl;
     size_t key_bytes, value_bytes; /* live: what users stored */
     size_t header_bytes;           /* item headers with their optional fields */
     uint64_t lookups, hits, sets, deletes;
+    uint64_t stored_sizes[STORE_SIZE_BUCKETS], stored_bytes; /* values, each time one is stored */
     uint64_t expired_lazy, expired_active, expired_bytes;
     uint64_t evicted, evicted_bytes, rejected_memory;
     double expiry_lag_seconds; /* age of the oldest due and unreaped item, as far as known */

@@ -46,6 +46,9 @@ static void add_shard(struct store_stats *sum, const struct shard *shard, unsign
     sum->hits += stats->hits;
     sum->sets += stats->sets;
     sum->deletes += stats->deletes;
+    for (unsigned b = 0; b < STORE_SIZE_BUCKETS; b++)
+        sum->stored_sizes[b] += stats->stored_sizes[b];
+    sum->stored_bytes += stats->stored_bytes;
     sum->expired_lazy += stats->expired_lazy;
     sum->expired_active += stats->expired_active;
     sum->expired_bytes += stats->expired_bytes;

@@ -153,15 +153,21 @@ static const char *body_of(const char *response)
     return end + 4;
 }
 
-static void scrape(struct fixture *fixture, bool is_openmetrics, struct expo *expo)
+static void scrape_path(struct fixture *fixture, const char *path, bool is_openmetrics,
+                        struct expo *expo)
 {
-    char *response = request(fixture, EBB_HTTP_GET, "/metrics", is_openmetrics ? OPENMETRICS : "");
+    char *response = request(fixture, EBB_HTTP_GET, path, is_openmetrics ? OPENMETRICS : "");
     const char *body = body_of(response);
     bool is_good = expo_parse(expo, body, strlen(body), is_openmetrics);
     if (!is_good)
         print_error("%s\n", expo->error);
     assert_true(is_good);
     free(response);
+}
+
+static void scrape(struct fixture *fixture, bool is_openmetrics, struct expo *expo)
+{
+    scrape_path(fixture, "/metrics", is_openmetrics, expo);
 }
 
 static double value_now(struct fixture *fixture, const char *name, const char *labels)
@@ -356,6 +362,120 @@ static void metrics_show_the_counters(void **state)
     assert_true(expo_value(&expo, duration, "family=\"write\",le=\"+Inf\"") == 2);
     assert_true(expo_value(&expo, "ebb_command_duration_seconds_sum", "family=\"write\"") ==
                 0.00206);
+    expo_release(&expo);
+}
+
+static void metrics_show_how_long_requests_and_turns_take(void **state)
+{
+    struct fixture *fixture = *state;
+    counters_record_requests(&fixture->counters, PROTOCOL_MEMCACHED, 2000, 3);
+    counters_record_stall(&fixture->counters, 300000);
+    struct expo expo;
+    scrape(fixture, true, &expo);
+    const char *bucket = "ebb_request_duration_seconds_bucket";
+    assert_true(expo_value(&expo, bucket, "protocol=\"memcached\",le=\"1e-06\"") == 0);
+    assert_true(expo_value(&expo, bucket, "protocol=\"memcached\",le=\"2.5e-06\"") == 3);
+    assert_true(expo_value(&expo, bucket, "protocol=\"resp\",le=\"+Inf\"") == 0);
+    assert_true(expo_value(&expo, "ebb_loop_stall_seconds_bucket", "le=\"0.00025\"") == 0);
+    assert_true(expo_value(&expo, "ebb_loop_stall_seconds_bucket", "le=\"0.0005\"") == 1);
+    assert_true(expo_value(&expo, "ebb_loop_stall_seconds_sum", "") == 0.0003);
+    expo_release(&expo);
+}
+
+static void metrics_count_the_sizes_of_values(void **state)
+{
+    struct fixture *fixture = *state;
+    static const struct {
+        size_t bytes;
+        const char *le;
+    } rows[] = {{1, "64.0"},        {64, "64.0"},       {65, "256.0"},
+                {256, "256.0"},     {257, "1024.0"},    {1024, "1024.0"},
+                {16384, "16384.0"}, {16385, "65536.0"}, {17000000, "+Inf"}};
+    double sum = 0;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char labels[32];
+        fill(fixture, 1, 2, rows[i].bytes); /* the same key: overwriting counts as well */
+        sum += (double)rows[i].bytes;
+        struct expo expo;
+        scrape(fixture, false, &expo);
+        size_t at_most = 0;
+        for (size_t j = 0; j <= i; j++)
+            at_most += strcmp(rows[j].le, rows[i].le) == 0 || j < i;
+        snprintf(labels, sizeof labels, "le=\"%s\"", rows[i].le);
+        assert_true(expo_value(&expo, "ebb_value_size_bytes_bucket", labels) == (double)at_most);
+        assert_true(expo_value(&expo, "ebb_value_size_bytes_count", "") == (double)(i + 1));
+        assert_true(expo_value(&expo, "ebb_value_size_bytes_sum", "") == sum);
+        expo_release(&expo);
+    }
+}
+
+/* ---- the exporters' names ---- */
+
+static void compat_is_well_formed_in_both_formats(void **state)
+{
+    static const char *const paths[] = {"/metrics/redis", "/metrics/memcached"};
+    for (size_t i = 0; i < 4; i++) {
+        struct expo expo;
+        scrape_path(*state, paths[i / 2], i % 2 == 1, &expo);
+        assert_true(expo.count > 100);
+        expo_release(&expo);
+    }
+}
+
+static void compat_shows_redis_what_it_knows(void **state)
+{
+    struct fixture *fixture = *state;
+    struct counters *counters = &fixture->counters;
+    fill(fixture, 0, 30, 1000); /* ten of them in database 5 */
+    read_back(fixture, 1);
+    read_back(fixture, 999);
+    counters->resp_commands[COMMAND_GET] = 7;
+    counters->resp_errors[COMMAND_GET] = 5;
+    counters->resp_rejected[COMMAND_GET] = 2;
+    counters->connections[PROTOCOL_RESP] = 3;
+    counters->connections[PROTOCOL_MEMCACHED] = 1;
+    counters->connections[PROTOCOL_HTTP] = 9;
+    fixture->options.maxmemory = 1000000;
+    usleep(STALE_US);
+    struct expo expo;
+    scrape_path(fixture, "/metrics/redis", false, &expo);
+    assert_true(expo_value(&expo, "redis_up", "") == 1);
+    assert_true(expo_value(&expo, "redis_connected_clients", "") == 4);
+    assert_true(expo_value(&expo, "redis_memory_max_bytes", "") == 1000000);
+    assert_true(expo_value(&expo, "redis_memory_used_dataset_bytes", "") == 30 * 1012);
+    assert_true(expo_value(&expo, "redis_memory_used_bytes", "") > 30 * 1012);
+    assert_true(expo_value(&expo, "redis_memory_used_rss_bytes", "") >
+                expo_value(&expo, "redis_memory_used_bytes", ""));
+    assert_true(expo_value(&expo, "redis_db_keys", "db=\"db0\"") == 20);
+    assert_true(expo_value(&expo, "redis_db_keys", "db=\"db5\"") == 10);
+    assert_true(expo_value(&expo, "redis_keyspace_hits_total", "") == 1);
+    assert_true(expo_value(&expo, "redis_keyspace_misses_total", "") == 1);
+    assert_true(expo_value(&expo, "redis_commands_total", "cmd=\"get\"") == 7);
+    assert_true(expo_value(&expo, "redis_commands_failed_calls_total", "cmd=\"get\"") == 3);
+    assert_true(expo_value(&expo, "redis_commands_rejected_calls_total", "cmd=\"get\"") == 2);
+    expo_release(&expo);
+}
+
+static void compat_shows_memcached_what_it_knows(void **state)
+{
+    struct fixture *fixture = *state;
+    fill(fixture, 1, 3, 1000);
+    fixture->counters.mc_get_hits = 11;
+    fixture->counters.mc_cas_badval = 12;
+    fixture->counters.mc_commands[EBB_MC_SET] = 13;
+    fixture->counters.mc_commands[EBB_MC_ADD] = 1;
+    fixture->counters.connections[PROTOCOL_MEMCACHED] = 2;
+    struct expo expo;
+    scrape_path(fixture, "/metrics/memcached", false, &expo);
+    const char *by_command = "memcached_commands_total";
+    assert_true(expo_value(&expo, "memcached_up", "") == 1);
+    assert_true(expo_value(&expo, "memcached_current_items", "") == 2);
+    assert_true(expo_value(&expo, "memcached_current_connections", "") == 2);
+    assert_true(expo_value(&expo, by_command, "command=\"get\",status=\"hit\"") == 11);
+    assert_true(expo_value(&expo, by_command, "command=\"cas\",status=\"badval\"") == 12);
+    assert_true(expo_value(&expo, by_command, "command=\"set\",status=\"hit\"") == 14);
+    if (!IS_SANITIZED) /* reading the classes is dear then, and done less often */
+        assert_true(expo_sum(&expo, "memcached_slab_chunks_used") == 2);
     expo_release(&expo);
 }
 
@@ -583,6 +703,11 @@ int main(void)
         TEST(metrics_follow_the_store),
         TEST(metrics_tell_slots_by_class),
         TEST(metrics_show_the_counters),
+        TEST(metrics_show_how_long_requests_and_turns_take),
+        TEST(metrics_count_the_sizes_of_values),
+        TEST(compat_is_well_formed_in_both_formats),
+        TEST(compat_shows_redis_what_it_knows),
+        TEST(compat_shows_memcached_what_it_knows),
         TEST(metrics_show_the_limits),
         TEST(metrics_count_buffers_as_connections),
         TEST(metrics_sample_is_fresh_but_not_taken_twice),

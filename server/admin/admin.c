@@ -15,6 +15,7 @@
 #include "answer.h"
 #include "api.h"
 #include "classes.h"
+#include "compat.h"
 #include "exposition.h"
 #include "history.h"
 #include "metrics.h"
@@ -52,7 +53,9 @@ static void gather(struct admin *admin, struct metrics *metrics)
 
 /* ---- metrics and health ---- */
 
-static void get_metrics(struct exchange *exchange)
+static void scrape(struct exchange *exchange,
+                   void (*write)(struct metrics *metrics, enum exposition_format format,
+                                 struct ebb_buf *out))
 {
     struct admin *admin = exchange->admin;
     uint64_t start_ns = monotonic_ns();
@@ -64,11 +67,26 @@ static void get_metrics(struct exchange *exchange)
     gather(admin, &metrics);
     ebb_buf_init(&body, BODY_MAX_BYTES);
     ebb_buf_reserve(&body, admin->body_bytes + admin->body_bytes / 8);
-    metrics_write(&metrics, format, &body);
+    write(&metrics, format, &body);
     admin->body_bytes = ebb_buf_len(&body);
     answer_body(exchange->request, 200, exposition_content_type(format),
                 "Vary: Accept, Accept-Encoding\r\n", &body, exchange->out);
     admin->scrape_ns = monotonic_ns() - start_ns;
+}
+
+static void get_metrics(struct exchange *exchange)
+{
+    scrape(exchange, metrics_write);
+}
+
+static void get_redis_metrics(struct exchange *exchange)
+{
+    scrape(exchange, compat_write_redis);
+}
+
+static void get_memcached_metrics(struct exchange *exchange)
+{
+    scrape(exchange, compat_write_memcached);
 }
 
 /* Answered by the loop that also accepts connections: to be heard is to be well. */
@@ -225,10 +243,16 @@ static const struct route {
     bool is_post;
     void (*answer)(struct exchange *exchange);
 } routes[] = {
-    {"/metrics", false, get_metrics},     {"/healthz", false, get_health},
-    {"/readyz", false, get_ready},        {"/api/memory", false, get_memory},
-    {"/api/classes", false, get_classes}, {"/api/history", false, get_history},
-    {"/api/heapmap", false, get_heapmap}, {"/api/purge", true, post_purge},
+    {"/metrics", false, get_metrics},
+    {"/metrics/redis", false, get_redis_metrics},
+    {"/metrics/memcached", false, get_memcached_metrics},
+    {"/healthz", false, get_health},
+    {"/readyz", false, get_ready},
+    {"/api/memory", false, get_memory},
+    {"/api/classes", false, get_classes},
+    {"/api/history", false, get_history},
+    {"/api/heapmap", false, get_heapmap},
+    {"/api/purge", true, post_purge},
     {"/api/compact", true, post_compact},
 };
 

@@ -12,6 +12,8 @@
 #include "../cmd/cmd.h"
 #include "../options.h"
 #include "../store/store.h"
+#include "groups.h"
+#include "rows.h"
 
 #ifndef EBB_REVISION /* the Makefile knows it */
 #define EBB_REVISION "unknown"
@@ -143,46 +145,6 @@ static void write_parts(const struct metrics *metrics, struct exposition *to)
     }
 }
 
-/* Slot sizes by fours: up to 128 in steps of 16, then four to a doubling, and large objects. All of
- * them have series from the start; /api/classes has each class on its own. */
-#define GROUPS_SMALL 8u
-#define GROUP_COUNT  (GROUPS_SMALL + 9u * 4u + 1u)
-
-static size_t group_bytes(unsigned group)
-{
-    if (group < GROUPS_SMALL)
-        return 16u * (group + 1u);
-    unsigned step = group - GROUPS_SMALL;
-    return (size_t)(5u + step % 4u) << (5u + step / 4u);
-}
-
-static void add_class(struct ebb_class_stats *to, const struct ebb_class_stats *from)
-{
-    to->spans_full += from->spans_full;
-    to->spans_partial += from->spans_partial;
-    to->spans_empty += from->spans_empty;
-    to->slots_used += from->slots_used;
-    to->slots_free += from->slots_free;
-    to->allocations += from->allocations;
-    to->frees += from->frees;
-}
-
-/* One family after the other wants the groups: they are added up once for each, which costs less
- * than a series. */
-static void add_up_groups(const struct classes *classes, struct ebb_class_stats *groups)
-{
-    memset(groups, 0, GROUP_COUNT * sizeof *groups);
-    for (unsigned g = 0; g + 1 < GROUP_COUNT; g++)
-        groups[g].slot_bytes = group_bytes(g);
-    unsigned group = 0;
-    for (unsigned i = 0; i < classes->count; i++) { /* by slot size, large ones last */
-        size_t bytes = classes->at[i].slot_bytes;
-        while (group + 1 < GROUP_COUNT && (bytes == 0 || groups[group].slot_bytes < bytes))
-            group++;
-        add_class(&groups[group], &classes->at[i]);
-    }
-}
-
 static void write_of_class(struct exposition *to, const struct ebb_class_stats *class,
                            const char *state, uint64_t value)
 {
@@ -197,9 +159,9 @@ static void write_of_class(struct exposition *to, const struct ebb_class_stats *
 
 static void write_spans(const struct metrics *metrics, struct exposition *to)
 {
-    struct ebb_class_stats groups[GROUP_COUNT];
-    add_up_groups(metrics->classes, groups);
-    for (unsigned g = 0; g < GROUP_COUNT; g++) {
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUPS_COUNT; g++) {
         write_of_class(to, &groups[g], "full", groups[g].spans_full);
         write_of_class(to, &groups[g], "partial", groups[g].spans_partial);
         write_of_class(to, &groups[g], "empty", groups[g].spans_empty);
@@ -208,9 +170,9 @@ static void write_spans(const struct metrics *metrics, struct exposition *to)
 
 static void write_slots(const struct metrics *metrics, struct exposition *to)
 {
-    struct ebb_class_stats groups[GROUP_COUNT];
-    add_up_groups(metrics->classes, groups);
-    for (unsigned g = 0; g < GROUP_COUNT; g++) {
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUPS_COUNT; g++) {
         write_of_class(to, &groups[g], "used", groups[g].slots_used);
         write_of_class(to, &groups[g], "free", groups[g].slots_free);
     }
@@ -218,25 +180,25 @@ static void write_slots(const struct metrics *metrics, struct exposition *to)
 
 static void write_slot_sizes(const struct metrics *metrics, struct exposition *to)
 {
-    struct ebb_class_stats groups[GROUP_COUNT];
-    add_up_groups(metrics->classes, groups);
-    for (unsigned g = 0; g + 1 < GROUP_COUNT; g++) /* large has no one size */
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g + 1 < GROUPS_COUNT; g++) /* large has no one size */
         write_of_class(to, &groups[g], NULL, groups[g].slot_bytes);
 }
 
 static void write_allocations(const struct metrics *metrics, struct exposition *to)
 {
-    struct ebb_class_stats groups[GROUP_COUNT];
-    add_up_groups(metrics->classes, groups);
-    for (unsigned g = 0; g < GROUP_COUNT; g++)
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUPS_COUNT; g++)
         write_of_class(to, &groups[g], NULL, groups[g].allocations);
 }
 
 static void write_frees(const struct metrics *metrics, struct exposition *to)
 {
-    struct ebb_class_stats groups[GROUP_COUNT];
-    add_up_groups(metrics->classes, groups);
-    for (unsigned g = 0; g < GROUP_COUNT; g++)
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUPS_COUNT; g++)
         write_of_class(to, &groups[g], NULL, groups[g].frees);
 }
 
@@ -388,95 +350,11 @@ static void write_value_sizes(const struct metrics *metrics, struct exposition *
 
 /* ---- the table ---- */
 
-enum row_kind {
-    ROW_FAMILY,
-    ROW_U64,
-    ROW_I64,
-    ROW_DOUBLE,
-    ROW_NANOS,
-    ROW_MILLIS,
-    ROW_EACH,
-    ROW_WHEN,
-    ROW_ALWAYS
-};
-
-struct row {
-    enum row_kind kind;
-    enum metric_type type;
-    const char *text; /* name of a family, labels of a sample */
-    const char *help;
-    size_t offset; /* in struct metrics */
-    void (*each)(const struct metrics *metrics, struct exposition *to);
-};
-
-#define KIND_OF(field)                                                                             \
-    _Generic(((const struct metrics *)0)->field, uint64_t                                          \
-             : ROW_U64, int64_t                                                                    \
-             : ROW_I64, double                                                                     \
-             : ROW_DOUBLE)
-
 static const struct row rows[] = {
-#define FAMILY(type, name, help) {ROW_FAMILY, METRIC_##type, name, help, 0, NULL},
-#define VALUE(labels, field)                                                                       \
-    {KIND_OF(field), 0, labels, NULL, offsetof(struct metrics, field), NULL},
-#define NANOS(labels, field)  {ROW_NANOS, 0, labels, NULL, offsetof(struct metrics, field), NULL},
-#define MILLIS(labels, field) {ROW_MILLIS, 0, labels, NULL, offsetof(struct metrics, field), NULL},
-#define EACH(function)        {ROW_EACH, 0, NULL, NULL, 0, function},
-#define WHEN(field)           {ROW_WHEN, 0, NULL, NULL, offsetof(struct metrics, field), NULL},
-#define ALWAYS()              {ROW_ALWAYS, 0, NULL, NULL, 0, NULL},
 #include "metrics.def"
-#undef WHEN
-#undef ALWAYS
-#undef FAMILY
-#undef VALUE
-#undef NANOS
-#undef MILLIS
-#undef EACH
 };
 
-static void write_row(const struct metrics *metrics, const struct row *row, struct exposition *to)
+void metrics_write(struct metrics *metrics, enum exposition_format format, struct ebb_buf *out)
 {
-    const void *field = (const char *)metrics + row->offset;
-    switch (row->kind) {
-    case ROW_FAMILY:
-        exposition_begin(to, row->type, row->text, row->help);
-        return;
-    case ROW_U64:
-        exposition_u64(to, row->text, *(const uint64_t *)field);
-        return;
-    case ROW_I64:
-        exposition_double(to, row->text, (double)*(const int64_t *)field);
-        return;
-    case ROW_DOUBLE:
-        exposition_double(to, row->text, *(const double *)field);
-        return;
-    case ROW_NANOS:
-        exposition_double(to, row->text, (double)*(const uint64_t *)field / 1e9);
-        return;
-    case ROW_MILLIS:
-        exposition_double(to, row->text, (double)*(const uint64_t *)field / 1e3);
-        return;
-    case ROW_EACH:
-        row->each(metrics, to);
-        return;
-    case ROW_WHEN:
-    case ROW_ALWAYS:
-        return;
-    }
-}
-
-void metrics_write(const struct metrics *metrics, enum exposition_format format,
-                   struct ebb_buf *out)
-{
-    struct exposition to = {.out = out, .format = format};
-    bool is_shown = true;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].kind == ROW_WHEN)
-            is_shown = *(const bool *)((const char *)metrics + rows[i].offset);
-        else if (rows[i].kind == ROW_ALWAYS)
-            is_shown = true;
-        else if (is_shown)
-            write_row(metrics, &rows[i], &to);
-    }
-    exposition_end(&to);
+    rows_write(rows, sizeof rows / sizeof rows[0], metrics, format, out);
 }

@@ -26,7 +26,7 @@ struct process_memory {
 };
 
 struct process_usage {
-    double cpu_seconds;
+    double cpu_seconds, user_seconds, system_seconds;
     uint64_t minor_faults, major_faults;
     uint64_t voluntary_switches, forced_switches;
     uint64_t open_fds;

@@ -45,7 +45,7 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
              tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e debug asan tsan hard check format fuzz bench bench-memory bench-alloc install deps \
+.PHONY: help run build test unit e2e test-browser debug asan tsan hard check format fuzz bench bench-memory bench-alloc install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -69,6 +69,9 @@ unit: unit-programs ## run the unit and model tests of VARIANT (T=name for one)
 
 e2e: build ## run the end-to-end tests of VARIANT (T=name for one)
 	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
+
+test-browser: build ## the page in a headless Chromium alone; leaves pictures in build/page-pictures
+	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
 
 debug: ## build without optimisation, for a debugger
 	@$(MAKE) --no-print-directory VARIANT=debug build

@@ -14,7 +14,7 @@
 
 #define RESERVE_DEFAULT_BYTES (UINT64_C(1) << 40)
 #define RESERVE_LEAST_BYTES   (UINT64_C(1) << 28)
-#define CANDIDATES_MAX        16   /* arenas that may or may not have the run, looked at first */
+#define CANDIDATES_MAX        16 /* arenas that may or may not have the run, looked at first */
 
 _Static_assert(RESERVE_DEFAULT_BYTES / EBB_GRANULE_BYTES <= UINT64_C(1) << EBB_REF_BITS,
                "every granule of the range has a ref");

@@ -61,6 +61,17 @@ static void verdict_of_a_healthy_server_is_that_all_is_well(void **state)
     assert_says(&facts, "All is well", true);
 }
 
+static void verdict_of_a_small_cache_names_the_program(void **state)
+{
+    (void)state;
+    struct memory_facts facts = healthy();
+    facts.resident_bytes = 9 * MIB;
+    facts.live_bytes = 5 * MIB;
+    facts.parts[2] = (struct memory_fact){"file", "", 3 * MIB};
+    assert_says(&facts, "3.0 MiB of it are the program itself", false);
+    assert_says(&facts, "All is well", false);
+}
+
 static void verdict_names_the_idle_reserve(void **state)
 {
     (void)state;
@@ -168,6 +179,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(verdict_of_a_healthy_server_is_that_all_is_well),
+        cmocka_unit_test(verdict_of_a_small_cache_names_the_program),
         cmocka_unit_test(verdict_names_the_idle_reserve),
         cmocka_unit_test(verdict_names_the_buffers_of_clients),
         cmocka_unit_test(verdict_names_pinned_values),

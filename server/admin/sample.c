@@ -12,11 +12,21 @@
 #define REFRESH_NS          (NS_PER_SECOND / 5)
 #define REFRESH_COST_FACTOR 100u
 
-uint64_t monotonic_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+uint64_t monotonic_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t thread_cpu_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static double unix_seconds(void)
@@ -113,6 +123,7 @@ void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory
 void sampler_take(struct sampler *sampler)
 {
     const struct sample before = sampler->last;
+    uint64_t begin_ns = thread_cpu_ns();
     struct sample now = {.time_seconds = unix_seconds(), .taken_ns = monotonic_ns()};
     if (process_read_memory(sampler->process, &now.memory) != 0)
         return;
@@ -124,7 +135,7 @@ void sampler_take(struct sampler *sampler)
     now.live_bytes = now.store.key_bytes + now.store.value_bytes;
     parts_compute(&now.store, &now.memory, now.connection_bytes, sampler->history_bytes,
                   &now.parts);
-    now.duration_ns = monotonic_ns() - now.taken_ns;
+    now.duration_ns = thread_cpu_ns() - begin_ns;
     sampler->last = now;
     remember(sampler, &before);
 }

@@ -32,7 +32,7 @@ struct peak {
 struct sample {
     double time_seconds;  /* unix */
     uint64_t taken_ns;    /* monotonic */
-    uint64_t duration_ns; /* what taking it cost */
+    uint64_t duration_ns; /* CPU time that taking it cost */
     struct process_memory memory;
     struct environment environment; /* of the last full second */
     struct store_stats store;
@@ -74,5 +74,6 @@ size_t sample_limit_bytes(const struct service *service);
 void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory_facts *facts);
 
 uint64_t monotonic_ns(void);
+uint64_t thread_cpu_ns(void); /* what something costs, however often we are held up in it */
 
 #endif

@@ -31,6 +31,13 @@ function clock(ms) {
   return new Date(ms).toLocaleTimeString([], { hour12: false });
 }
 
+/** The label in the corner would lie on that of the other axis. */
+function timeLabel(date, granularity, options, graph) {
+  const [from, to] = graph.xAxisRange();
+  return date - from < (to - from) * 0.04 ? "" :
+    Dygraph.dateAxisLabelFormatter(date, granularity, options, graph);
+}
+
 class Chart {
   /**
    * id: of the chart's element, `${id}-chart`, and of its legend. series: in drawing order, each
@@ -99,7 +106,7 @@ class Chart {
       highlightCallback: (event, x) => this.group.mark(x, this),
       unhighlightCallback: () => this.group.mark(null, this),
       axes: {
-        x: { drawGrid: false, pixelsPerLabel: 80, axisLabelWidth: 64 },
+        x: { drawGrid: false, pixelsPerLabel: 80, axisLabelWidth: 64, axisLabelFormatter: timeLabel },
         y: { axisLabelFormatter: (value) => (this.options.axis || this.options.format)(value),
              pixelsPerLabel: 32 },
       },

@@ -142,8 +142,9 @@ static double limit_above(const struct environment_files *files)
     double least = INFINITY;
     snprintf(folder, sizeof folder, "%s", files->group);
     while (strlen(folder) >= files->mount_len) {
-        if (read_in(folder, "memory.max", text) && strncmp(text, "max", 3) != 0)
-            least = fmin(least, (double)strtoull(text, NULL, 10));
+        bool has_limit = read_in(folder, "memory.max", text) && strncmp(text, "max", 3) != 0;
+        double limit = has_limit ? (double)strtoull(text, NULL, 10) : INFINITY;
+        least = limit < least ? limit : least;
         char *slash = strrchr(folder, '/');
         if (slash == NULL)
             break;

@@ -60,7 +60,8 @@ static void release_args(struct worker *worker, uint32_t keep)
 
 void worker_settle(struct worker *worker)
 {
-    if (worker->out.capacity > WORKER_OUT_KEEP_BYTES)
+    size_t keep = worker->config.admin ? WORKER_OUT_KEEP_HTTP : WORKER_OUT_KEEP_BYTES;
+    if (worker->out.capacity > keep)
         ebb_buf_release(&worker->out);
     release_args(worker, WORKER_ARGS_KEEP);
     count_buffers(worker);

@@ -25,6 +25,7 @@
 #define WORKER_TIMED_MAX      1024u /* commands between two looks at the clock */
 #define WORKER_FLUSH_BYTES    (256u * 1024) /* of replies gathered before they go to the socket */
 #define WORKER_OUT_KEEP_BYTES (512u * 1024) /* a larger reply buffer is given back at once */
+#define WORKER_OUT_KEEP_HTTP  (16u * 1024)  /* pages come seldom and are long */
 #define WORKER_ARGS_KEEP      1024u         /* and so are arrays of more arguments */
 
 struct admin;

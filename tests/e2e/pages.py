@@ -124,6 +124,38 @@ def actions_want_the_token_and_do_what_they_say(t):
     equal(client.call("DBSIZE"), len(range(0, 60000 // SCALE, 20)), "items")
 
 
+def verdict(t):
+    return " ".join(ask(t, "/api/memory")["verdict"])
+
+
+@case(limit=90)
+def verdict_names_what_holds_memory(t):
+    """Given nothing but the page: unfinished commands, replies nobody reads, and neither."""
+    client = t.resp()
+    Values(1000).store(client, range(5000 // SCALE))
+    client.call("SET", "large", "x" * (4 * MIB))
+    within(10, lambda: "clients" not in verdict(t), "at rest: " + verdict(t))
+    half = [t.resp() for _ in range(20)]
+    for other in half:
+        other.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000000\r\n" + b"x" * 1000000)
+    within(10, lambda: "held by 21 clients" in verdict(t), "half commands: " + verdict(t))
+    for other in half:
+        other.close()
+    within(20, lambda: "clients" not in verdict(t), "closed: " + verdict(t))
+    deaf = [t.resp(receive_bytes=4096) for _ in range(4)]
+    for other in deaf:
+        other.send(talk.command("GET", "large") * 3)
+    within(10, lambda: "clients" in verdict(t), "unread replies: " + verdict(t))
+    true("client-output-limit" in verdict(t), "the advice: " + verdict(t))
+    memory = ask(t, "/api/memory")
+    equal(sum(part["bytes"] for part in memory["parts"]), memory["resident_bytes"], "sum of the parts")
+    if RSS_COUNTS:
+        true(abs(memory["skew_bytes"]) <= 0.02 * memory["resident_bytes"] + MIB / 4,
+             "the skew is " + mib(memory["skew_bytes"]))
+    for other in deaf:
+        other.close()
+
+
 @case(limit=60)
 def many_scrapes_are_cheap(t):
     """A hundred scrapes and as many documents: what they cost the server."""

@@ -7,7 +7,7 @@ import { HeapMap } from "./heapmap.js";
 import * as format from "./format.js";
 
 const TICK_MS = 1000;
-const STEPS = { 60: 1, 600: 2, 3600: 10 }; // seconds of history: seconds a point
+const STEPS = { 60: 1, 600: 1, 3600: 6 }; // seconds of history: seconds a point
 const MANY_ARENAS = 512;                   // beyond, the map is asked for less often
 const ARENAS_MOST = 8192;
 const CLASSES_SHOWN = 40;

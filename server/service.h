@@ -31,6 +31,7 @@ struct client {
     bool reply_off;         /* CLIENT REPLY OFF */
     bool reply_skip_next;   /* CLIENT REPLY SKIP */
     bool reply_skip;        /* the command being run is the skipped one */
+    uint8_t close_reason;   /* with it: enum close_reason */
     bool no_touch;          /* CLIENT NO-TOUCH: reads are no use of the keys */
     enum protocol protocol;
     int64_t connected_ms, last_command_ms;
@@ -38,6 +39,7 @@ struct client {
     uint16_t last_command;                /* COMMAND_... id, COMMAND_COUNT: none */
     char *name;                           /* CLIENT SETNAME; malloc, NULL: none */
     char *library_name, *library_version; /* CLIENT SETINFO; malloc, NULL */
+    struct transaction *transaction;      /* MULTI, WATCH; NULL: neither */
     struct connection *connection;        /* for the functions below */
 };
 void client_release(struct client *client); /* frees the texts */

@@ -26,12 +26,16 @@ enum command_flag {
     COMMAND_NO_AUTH = 1 << 8, /* allowed before AUTH */
     COMMAND_NO_MULTI = 1 << 9,
     COMMAND_ALLOW_BUSY = 1 << 10,
+    COMMAND_SKIP_SLOWLOG = 1 << 11,
 
     COMMAND_CONTAINER = 1 << 16,     /* the rows below it with COMMAND_SUB are its subcommands */
     COMMAND_SUB = 1 << 17,           /* "container|name" */
     COMMAND_DANGEROUS = 1 << 18,     /* in Redis's category of that name, besides the admin ones */
     COMMAND_IN_KEYSPACE = 1 << 19,   /* in @keyspace, though its group is another */
     COMMAND_IN_CONNECTION = 1 << 20, /* in @connection likewise */
+
+    COMMAND_UNQUEUED = 1 << 21,   /* runs at once between MULTI and EXEC */
+    COMMAND_ALL_SHARDS = 1 << 22, /* reaches beyond the keys at the positions of its row */
 
     COMMAND_HANDSHAKE = COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE | COMMAND_FAST |
                         COMMAND_NO_AUTH | COMMAND_ALLOW_BUSY,
@@ -73,6 +77,10 @@ const struct command *command_find_sub(const struct command *container, const ch
 /* Executes one command and writes its reply, or the protocol's own error. Takes the reply's version
  * from the client. */
 void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args);
+/* Runs a command that EXEC has made the context's, as if it came now. */
+void cmd_run_queued(struct cmd_context *context);
+/* Frees what commands have left with a client that has gone. Leaves all shards. */
+void cmd_client_gone(struct client *client, struct store_session *store, struct counters *counters);
 /* The same for memcached; context->reply.out is used, the rest of reply is not. */
 void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *command);
 

@@ -17,12 +17,12 @@ struct flag_word {
 
 /* In the order in which Redis lists them. */
 static const struct flag_word flag_words[] = {
-    {COMMAND_WRITE, "write"},           {COMMAND_READ, "readonly"},
-    {COMMAND_DENYOOM, "denyoom"},       {COMMAND_ADMIN, "admin"},
-    {COMMAND_NOSCRIPT, "noscript"},     {COMMAND_LOADING, "loading"},
-    {COMMAND_STALE, "stale"},           {COMMAND_FAST, "fast"},
-    {COMMAND_NO_AUTH, "no_auth"},       {COMMAND_NO_MULTI, "no_multi"},
-    {COMMAND_ALLOW_BUSY, "allow_busy"},
+    {COMMAND_WRITE, "write"},       {COMMAND_READ, "readonly"},
+    {COMMAND_DENYOOM, "denyoom"},   {COMMAND_ADMIN, "admin"},
+    {COMMAND_NOSCRIPT, "noscript"}, {COMMAND_LOADING, "loading"},
+    {COMMAND_STALE, "stale"},       {COMMAND_SKIP_SLOWLOG, "skip_slowlog"},
+    {COMMAND_FAST, "fast"},         {COMMAND_NO_AUTH, "no_auth"},
+    {COMMAND_NO_MULTI, "no_multi"}, {COMMAND_ALLOW_BUSY, "allow_busy"},
 };
 #define FLAG_WORD_COUNT (sizeof(flag_words) / sizeof(flag_words[0]))
 
@@ -32,22 +32,28 @@ enum category {
     CATEGORY_READ = 1 << 1,
     CATEGORY_WRITE = 1 << 2,
     CATEGORY_STRING = 1 << 3,
-    CATEGORY_ADMIN = 1 << 4,
-    CATEGORY_FAST = 1 << 5,
-    CATEGORY_SLOW = 1 << 6,
-    CATEGORY_DANGEROUS = 1 << 7,
-    CATEGORY_CONNECTION = 1 << 8,
+    CATEGORY_BITMAP = 1 << 4,
+    CATEGORY_ADMIN = 1 << 5,
+    CATEGORY_FAST = 1 << 6,
+    CATEGORY_SLOW = 1 << 7,
+    CATEGORY_DANGEROUS = 1 << 8,
+    CATEGORY_CONNECTION = 1 << 9,
+    CATEGORY_TRANSACTION = 1 << 10,
+    CATEGORY_SCRIPTING = 1 << 11,
 };
 static const struct flag_word category_words[] = {
     {CATEGORY_KEYSPACE, "@keyspace"},
     {CATEGORY_READ, "@read"},
     {CATEGORY_WRITE, "@write"},
     {CATEGORY_STRING, "@string"},
+    {CATEGORY_BITMAP, "@bitmap"},
     {CATEGORY_ADMIN, "@admin"},
     {CATEGORY_FAST, "@fast"},
     {CATEGORY_SLOW, "@slow"},
     {CATEGORY_DANGEROUS, "@dangerous"},
     {CATEGORY_CONNECTION, "@connection"},
+    {CATEGORY_TRANSACTION, "@transaction"},
+    {CATEGORY_SCRIPTING, "@scripting"},
 };
 #define CATEGORY_WORD_COUNT (sizeof(category_words) / sizeof(category_words[0]))
 
@@ -66,6 +72,12 @@ static unsigned categories_of(const struct command *command)
         categories |= CATEGORY_CONNECTION;
     if (is_in_group(command, "string"))
         categories |= CATEGORY_STRING;
+    if (is_in_group(command, "bitmap"))
+        categories |= CATEGORY_BITMAP;
+    if (is_in_group(command, "transactions"))
+        categories |= CATEGORY_TRANSACTION;
+    if (is_in_group(command, "scripting"))
+        categories |= CATEGORY_SCRIPTING;
     if (flags & COMMAND_READ)
         categories |= CATEGORY_READ;
     if (flags & COMMAND_WRITE)

@@ -10,6 +10,7 @@
 
 #include "../options.h"
 #include "client_name.h"
+#include "transaction.h"
 
 void cmd_ping(struct cmd_context *context)
 {
@@ -55,6 +56,7 @@ void cmd_reset(struct cmd_context *context)
 {
     struct client *client = context->client;
 
+    transaction_end(client, context->store, context->counters);
     client->authenticated = !auth_has_password(context);
     client->database = 0;
     client->resp_version = context->reply.version = 2;

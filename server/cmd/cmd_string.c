@@ -56,7 +56,7 @@ void cmd_getex(struct cmd_context *context)
     reply_value(context, &value);
     if (options.time_arg != 0)
         store_set_expire(context->store, &key, options.expire_ms);
-    else if (options.flags & SET_PERSIST)
+    else if (options.flags & SET_PERSIST && value.expire_ms != 0)
         store_set_expire(context->store, &key, 0);
 }
 

@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "transaction.h"
+
 /* The row that the words name, subcommands resolved; NULL when there is none. */
 static const struct command *resolve(const struct ebb_slice *args, uint32_t count)
 {
@@ -70,17 +72,34 @@ static void reject_unknown(struct cmd_context *context)
     }
 }
 
+/* An EXEC that is refused ends the transaction all the same. */
+static void reject_arity(struct cmd_context *context)
+{
+    const struct command *command = context->command;
+
+    if (command->run != cmd_exec) {
+        reply_wrong_arity(context, command->name);
+        return;
+    }
+    transaction_end(context->client, context->store, context->counters);
+    ebb_reply_error(&context->reply, "EXECABORT Transaction discarded because of: wrong number of "
+                                     "arguments for 'exec' command");
+}
+
 static void reject(struct cmd_context *context)
 {
     const struct command *command = context->command;
 
+    transaction_spoil(context->client);
     if (command == NULL) {
         reject_unknown(context);
         return;
     }
     counter_add(&context->counters->resp_rejected[command - commands], 1);
     if (!fits_arity(command, context->count))
-        reply_wrong_arity(context, command->name);
+        reject_arity(context);
+    else if (command->flags & COMMAND_NO_MULTI && transaction_is_open(context->client))
+        ebb_reply_error(&context->reply, "ERR Command not allowed inside a transaction");
     else
         ebb_reply_error(&context->reply, "NOAUTH Authentication required.");
 }
@@ -107,6 +126,49 @@ static void count_error(struct cmd_context *context, struct ebb_slice error)
         counter_add(&context->counters->resp_errors[context->command - commands], 1);
 }
 
+/* Counts an error among what was written since the reply was `reply_at` long. */
+static inline void look_for_error(struct cmd_context *context, size_t reply_at)
+{
+    const struct ebb_buf *out = context->reply.out;
+    struct ebb_slice reply = {ebb_buf_data(out) + reply_at, ebb_buf_len(out) - reply_at};
+
+    if (reply.len > 0 && reply.data[0] == '-')
+        count_error(context, reply);
+}
+
+static inline void run(struct cmd_context *context)
+{
+    const struct command *command = context->command;
+
+    command->run(context);
+    counter_add(&context->counters->resp_commands[command - commands], 1);
+}
+
+void cmd_run_queued(struct cmd_context *context)
+{
+    size_t reply_at = ebb_buf_len(context->reply.out);
+
+    run(context);
+    look_for_error(context, reply_at);
+}
+
+void cmd_client_gone(struct client *client, struct store_session *store, struct counters *counters)
+{
+    transaction_end(client, store, counters);
+    store_leave(store);
+    client_release(client);
+}
+
+static inline bool may_run(struct cmd_context *context)
+{
+    const struct client *client = context->client;
+    unsigned flags = context->command->flags;
+
+    return fits_arity(context->command, context->count) &&
+           (client->authenticated || flags & COMMAND_NO_AUTH || auth_passed(context)) &&
+           !(flags & COMMAND_NO_MULTI && transaction_is_open(client));
+}
+
 void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
 {
     struct client *client = context->client;
@@ -124,17 +186,14 @@ void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
     client->last_command = command == NULL ? COMMAND_COUNT : (uint16_t)(command - commands);
     client->last_command_ms = context->store->now_ms;
 
-    if (command != NULL && fits_arity(command, args->count) &&
-        (client->authenticated || command->flags & COMMAND_NO_AUTH || auth_passed(context))) {
-        command->run(context);
-        counter_add(&context->counters->resp_commands[command - commands], 1);
-    } else {
+    if (command == NULL || !may_run(context))
         reject(context);
-    }
+    else if (transaction_is_open(client) && !(command->flags & COMMAND_UNQUEUED))
+        transaction_queue(context);
+    else
+        run(context);
 
-    struct ebb_slice reply = {ebb_buf_data(out) + reply_at, ebb_buf_len(out) - reply_at};
-    if (reply.len > 0 && reply.data[0] == '-')
-        count_error(context, reply);
+    look_for_error(context, reply_at);
     if (client->reply_off || client->reply_skip)
         reply_rewind(context, reply_at);
 }

@@ -44,10 +44,8 @@ void reply_help(struct cmd_context *context, const char *container, const char *
 static inline struct store_key enter_key(struct cmd_context *context, uint32_t index)
 {
     struct ebb_slice name = context->args[index];
-    struct store_key key =
-        store_key(context->store->store, (unsigned)context->client->database, name.data, name.len);
-    store_enter(context->store, &key);
-    return key;
+    return store_enter_name(context->store, (unsigned)context->client->database, name.data,
+                            name.len);
 }
 
 /* A read that the statistics count as hit or miss. */

@@ -36,10 +36,8 @@ static struct store_key enter_mc_key(struct cmd_context *context,
                                      const struct ebb_mc_command *command)
 {
     struct ebb_slice name = command->keys.at[0];
-    struct store_key key = store_key(context->store->store, MC_DATABASE, name.data, name.len);
 
-    store_enter(context->store, &key);
-    return key;
+    return store_enter_name(context->store, MC_DATABASE, name.data, name.len);
 }
 
 /* 0: never. Seconds below zero are a time long gone. */

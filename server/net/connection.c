@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../clock.h"
+#include "../cmd/cmd.h"
 #include "../options.h"
 #include "dialect.h"
 #include "unsent.h"
@@ -86,7 +87,7 @@ static void on_closed(uv_handle_t *handle)
     struct worker *worker = connection_worker(connection);
     drop_pending(connection);
     unsent_destroy(connection);
-    client_release(&connection->client);
+    cmd_client_gone(&connection->client, &worker->session, &worker->counters);
     counter_add(&worker->counters.connection_bytes, -struct_bytes(connection));
     free(connection);
 }

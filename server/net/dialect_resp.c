@@ -91,7 +91,7 @@ static void run_command(struct connection *connection, const struct ebb_args *ar
     worker_ran(worker, context.command ? context.command->family : FAMILY_READ,
                context.command ? (uint16_t)(context.command - commands) : COMMAND_COUNT);
     if (client->close_after_reply)
-        connection_end(connection, CLOSE_CLIENT);
+        connection_end(connection, (enum close_reason)client->close_reason);
     if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {
         store_leave(&worker->session);
         unsent_flush(connection);

@@ -48,7 +48,7 @@ static uint64_t reap(void *context, ebb_ref ref, void *data)
     const struct item_meta *meta = &found.item.meta;
     if (!item_is_dead(meta, reaper->now_ms))
         return (uint64_t)meta->expire_ms;
-    struct store_key key = store_key(shard->store, meta->database, found.item.key, meta->key_len);
+    struct store_key key = item_key(shard->store, &found.item);
     stat_add(&shard->stats.expired_active, 1);
     stat_add(&shard->stats.expired_bytes, item_bytes(meta));
     if (shard_find_any(shard, &key, &found))

@@ -23,7 +23,8 @@ uint64_t key_hash(const struct store *store, unsigned database, const char *key,
 struct store_key store_key(const struct store *store, unsigned database, const char *data,
                            size_t len)
 {
-    return (struct store_key){data, len, database, key_hash(store, database, data, len)};
+    unsigned own = database_of(store, database);
+    return (struct store_key){data, len, own, key_hash(store, own, data, len)};
 }
 
 /* ---- life ---- */
@@ -66,6 +67,8 @@ int store_create(struct store **out, const struct store_config *config)
         .explain_on = config->explain != NULL,
         .now_ms = config->now_ms != NULL ? config->now_ms : system_now_ms,
     };
+    for (unsigned d = 0; d < STORE_DATABASES_MAX; d++)
+        store->databases[d] = (uint8_t)d;
     struct ebb_pool_config pool = {.reserve_bytes = config->reserve_bytes};
     store->shards = aligned_alloc(CACHE_LINE_BYTES, config->shard_count * sizeof *store->shards);
     if (store->shards == NULL || !make_secret(store, &seed) ||
@@ -115,6 +118,8 @@ static void enter_set(struct store_session *session, uint64_t set)
 {
     if ((session->locked & set) == set)
         return;
+    if (session->is_held) /* the caller's mistake: going on would break the transaction */
+        abort();
     store_leave(session);
     lock_set(session, set);
 }
@@ -122,6 +127,23 @@ static void enter_set(struct store_session *session, uint64_t set)
 void store_enter(struct store_session *session, const struct store_key *key)
 {
     enter_set(session, UINT64_C(1) << shard_index(session->store, key->hash));
+}
+
+bool store_is_renumbered(const struct store_session *session, unsigned database,
+                         const struct store_key *key)
+{
+    return key->database != database_of(session->store, database);
+}
+
+struct store_key store_enter_name(struct store_session *session, unsigned database,
+                                  const char *data, size_t len)
+{
+    struct store_key key;
+    do {
+        key = store_key(session->store, database, data, len);
+        store_enter(session, &key);
+    } while (__builtin_expect(store_is_renumbered(session, database, &key), 0));
+    return key;
 }
 
 void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count)
@@ -138,10 +160,20 @@ void store_enter_keys(struct store_session *session, const struct store_key *key
                              keys[i].hash);
 }
 
-void store_enter_all(struct store_session *session)
+uint64_t store_shard_of(const struct store *store, uint64_t hash)
+{
+    return UINT64_C(1) << shard_index(store, hash);
+}
+
+void store_enter_shards(struct store_session *session, uint64_t shards)
 {
     unsigned count = session->store->shard_count;
-    enter_set(session, count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1);
+    enter_set(session, shards & (count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1));
+}
+
+void store_enter_all(struct store_session *session)
+{
+    store_enter_shards(session, STORE_ALL_SHARDS);
 }
 
 #ifdef EBB_HARD
@@ -165,6 +197,8 @@ static void shuffle(struct shard *shard)
 
 void store_leave(struct store_session *session)
 {
+    if (session->is_held)
+        return;
     for (uint64_t left = session->locked; left != 0; left &= left - 1) {
         struct shard *shard = &session->store->shards[__builtin_ctzll(left)];
         if (__atomic_load_n(&shard->slices.is_wanted, __ATOMIC_RELAXED))
@@ -173,6 +207,17 @@ void store_leave(struct store_session *session)
         pthread_mutex_unlock(&shard->lock);
     }
     session->locked = 0;
+}
+
+void store_hold(struct store_session *session)
+{
+    session->is_held = true;
+}
+
+void store_release(struct store_session *session)
+{
+    session->is_held = false;
+    store_leave(session);
 }
 
 /* ---- one key ---- */
@@ -222,6 +267,7 @@ int store_set(struct store_session *session, const struct store_key *key,
     if (value->expire_ms == STORE_KEEP_TTL)
         meta.expire_ms = exists ? found.item.meta.expire_ms : 0;
     if (item_is_dead(&meta, session->now_ms)) {
+        shard_note_change(shard, key);
         if (exists)
             shard_delete(shard, &found);
         return STORE_OK;
@@ -275,6 +321,7 @@ bool store_set_expire(struct store_session *session, const struct store_key *key
         stat_add(&shard->stats.deletes, 1);
         return true;
     }
+    shard_note_change(shard, key);
     /* Without memory for the six bytes more the key keeps the time it had. */
     return shard_relabel(shard, &found, meta) == STORE_OK;
 }

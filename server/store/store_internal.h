@@ -17,7 +17,8 @@ struct upkeep {
 struct store {
     struct ebb_pool *pool;
     unsigned shard_count, database_count;
-    unsigned char *secret; /* of the hash */
+    uint8_t databases[STORE_DATABASES_MAX]; /* by number; changed with all shards locked */
+    unsigned char *secret;                  /* of the hash */
     uint64_t (*now_ms)(void);
     struct shard *shards;
     struct upkeep upkeep; /* the upkeep thread's; others read its numbers */
@@ -27,6 +28,12 @@ struct store {
     uint64_t explained_ns; /* when it was last told */
     size_t live_peak_bytes;
 };
+
+/* The store's own number of the database that clients know by that one. */
+static inline unsigned database_of(const struct store *store, unsigned number)
+{
+    return __atomic_load_n(&store->databases[number], __ATOMIC_RELAXED);
+}
 
 static inline unsigned shard_index(const struct store *store, uint64_t hash)
 {

@@ -121,8 +121,7 @@ static void tally_item(void *context, ebb_ref ref, void *data)
     struct item_view view;
     struct found found;
     item_read(data, &view);
-    struct store_key key =
-        store_key(tally->shard->store, view.meta.database, view.key, view.meta.key_len);
+    struct store_key key = item_key(tally->shard->store, &view);
     tally->items++;
     tally->lost += !shard_find_any(tally->shard, &key, &found) || found.ref != ref;
     tally->expires += view.meta.expire_ms != 0;

@@ -135,10 +135,9 @@ void world_init(struct world *world)
 
 void world_release(struct world *world)
 {
-    store_leave(&world->session);
+    cmd_client_gone(&world->client, &world->session, &world->counters);
     require(store_check(world->store) == 0, "the store is damaged");
     store_destroy(world->store);
-    client_release(&world->client);
     options_release(&world->options);
     ebb_buf_release(&world->out);
 }

@@ -8,7 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../options.h"
 #include "client_name.h"
 #include "transaction.h"
 
@@ -35,19 +34,10 @@ void cmd_quit(struct cmd_context *context)
 
 void cmd_select(struct cmd_context *context)
 {
-    int64_t database;
+    unsigned database;
 
-    if (!arg_int(context, 1, &database))
+    if (!arg_database(context, 1, &database))
         return;
-    if (database < INT32_MIN || database > INT32_MAX) {
-        ebb_reply_errorf(&context->reply, "ERR value is out of range, value must between %d and %d",
-                         INT32_MIN, INT32_MAX);
-        return;
-    }
-    if (database < 0 || database >= options_number(&context->service->options->databases)) {
-        ebb_reply_error(&context->reply, "ERR DB index is out of range");
-        return;
-    }
     context->client->database = (int)database;
     reply_ok(context);
 }

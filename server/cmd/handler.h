@@ -27,6 +27,8 @@ static inline void reply_ok(struct cmd_context *context)
 bool arg_is(struct ebb_slice arg, const char *lower);
 /* Reads an integer argument, or answers that it is none and returns false. */
 bool arg_int(struct cmd_context *context, uint32_t index, int64_t *value);
+/* Reads the number of a database, or answers that it is none. */
+bool arg_database(struct cmd_context *context, uint32_t index, unsigned *database);
 /* Length for "%.*s" of a client's bytes in an error, cut at `max` and at a NUL as C would. */
 int arg_print_len(struct ebb_slice arg, size_t max);
 void reply_wrong_arity(struct cmd_context *context, const char *name);

@@ -297,6 +297,33 @@ int store_join(struct store_session *session, const struct store_key *key, const
     return error;
 }
 
+int store_edit(struct store_session *session, const struct store_key *key, char **bytes)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return STORE_ENOKEY;
+    /* An item whose number somebody has, or which somebody reads, is replaced by one like it. */
+    if (found.item.meta.cas != 0 || ebb_is_pinned(shard->items, found.ref)) {
+        struct item_meta meta = found.item.meta;
+        struct pieces value = {.head = found.item.value, .head_len = meta.value_len};
+        meta.cas = 0;
+        int error = shard_put(shard, key, &found, meta, &value);
+        if (error != STORE_OK)
+            return error;
+        shard_find(shard, key, session->now_ms, &found);
+    }
+    *bytes = found.item.value;
+    return STORE_OK;
+}
+
+void store_edited(struct store_session *session, const struct store_key *key)
+{
+    struct shard *shard = session_shard(session, key);
+    shard_note_change(shard, key);
+    stat_add(&shard->stats.sets, 1);
+}
+
 bool store_delete(struct store_session *session, const struct store_key *key)
 {
     struct shard *shard = session_shard(session, key);

@@ -114,6 +114,11 @@ int store_set(struct store_session *session, const struct store_key *key,
  * is usually the present value (append, prepend). */
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
                size_t head_len, const char *tail, size_t tail_len);
+/* The value's bytes, to be changed where they lie; their number stays. Good until the next call
+ * that changes the store but store_edited(), which is to follow once they have been changed.
+ * STORE_OK, ENOKEY or ENOMEM. */
+int store_edit(struct store_session *session, const struct store_key *key, char **bytes);
+void store_edited(struct store_session *session, const struct store_key *key);
 bool store_delete(struct store_session *session, const struct store_key *key);
 /* expire_ms 0 removes the time; one in the past deletes. false: no such key. */
 bool store_set_expire(struct store_session *session, const struct store_key *key,

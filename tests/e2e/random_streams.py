@@ -29,6 +29,12 @@ FAR_AWAY = 200 * 10**9
 PATTERNS = ["*", "k*", "k?", "k[0-9]", "k[^1]*", "nothing*", "*1*", "[", "\\k1", "k1", "?"]
 
 
+BIT_KINDS = ("SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD", "BITFIELD_RO")
+# Whose replies comparable_resp() must know by their names, or which end a transaction.
+UNFIT_INSIDE = ("RANDOMKEY", "KEYS", "SCAN", "TTL", "PTTL", "EXEC", "DISCARD", "MULTI", "RESET",
+                "QUIT")
+
+
 def value_of(chance):
     kind = chance.random()
     if kind < 0.35:
@@ -57,8 +63,8 @@ class RespMaker:
         self.chance = chance
         self.scripted = []
         # No end of the connection, no other protocol version, nothing that waits.
-        unfit = "|".join(["quit.*", "hello.*", r".*\b30", ".*(EXAT|PXAT) 1", ".* (GT|LT)"] +
-                         [request for _, request, _, _ in DIFFERENCES])
+        unfit = "|".join(["quit.*", "hello.*", "reset", "multi", r".*\b30", r".*PX \d\d",
+                          ".*(EXAT|PXAT) 1", ".* (GT|LT)"] + [request for _, request, _, _ in DIFFERENCES])
         for path in sorted(glob.glob(os.path.join(WIRE, "[!m]*.txt"))):
             if path.endswith("raw.txt"):
                 continue
@@ -81,7 +87,24 @@ class RespMaker:
             "SET SET SET SET SETO SETO SETO GET GET GET GET MGET MSET APPEND STRLEN INCR DECR "
             "INCRBY DECRBY DEL DEL UNLINK EXISTS TYPE EXPIRE EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL "
             "PTTL PERSIST GETSET GETDEL GETEX SETNX SETEX PSETEX KEYS SCAN DBSIZE SELECT RANDOMKEY "
-            "PING ECHO FLUSH NONSENSE").split())
+            "PING ECHO FLUSH NONSENSE SETBIT SETBIT GETBIT BITCOUNT BITPOS BITOP BITFIELD BITFIELD "
+            "BITFIELD_RO LCS COPY MOVE SWAPDB STRAY").split())
+        if kind in BIT_KINDS:
+            return self.bit_words(kind, key)
+        if kind == "LCS":
+            return [kind, key, other] + chance.sample(
+                ["IDX", "LEN", "WITHMATCHLEN", "MINMATCHLEN", 2, "BOGUS"],
+                chance.choice([0, 0, 1, 1, 2, 3]))
+        if kind == "COPY":
+            return [kind, key, other] + chance.choice(
+                [[], [], ["REPLACE"], ["DB", 1], ["DB", 2, "REPLACE"], ["REPLACE", "DB", 16],
+                 ["DB"], ["BOGUS"]])
+        if kind == "MOVE":
+            return [kind, key, chance.choice([0, 1, 1, 2, 2, 16, "x"])]
+        if kind == "SWAPDB":
+            return [kind, chance.choice([0, 1, 2, 16, "x"]), chance.choice([0, 1, 2, -1, "y"])]
+        if kind == "STRAY":
+            return [chance.choice(["EXEC", "DISCARD", "UNWATCH"])]
         if kind == "SETO":
             words = ["SET", key, value]
             for _ in range(chance.randrange(1, 4)):
@@ -125,6 +148,61 @@ class RespMaker:
             return [chance.randbytes(chance.randrange(1, 30)).replace(b"\0", b"0"), value[:300]]
         return {"DBSIZE": ["DBSIZE"], "RANDOMKEY": ["RANDOMKEY"], "PING": ["PING"],
                 "ECHO": ["ECHO", value]}[kind]
+
+    def bit_words(self, kind, key):
+        chance = self.chance
+
+        def place():
+            return chance.choice([0, 1, 7, 8, 63, 64, chance.randrange(300), chance.randrange(5000),
+                                  -1, 2**32, "#1", "x"])
+
+        def number():
+            # Not below -2**62: DIFFERENCES in protocol.py.
+            return chance.choice([0, 1, -1, 5, -2**62, 2**63 - 1, chance.randrange(-300, 300),
+                                  chance.randrange(2**40), "x"])
+
+        if kind == "SETBIT":
+            return [kind, key, place(), chance.choice([0, 1, 1, 1, 2])]
+        if kind == "GETBIT":
+            return [kind, key, place()]
+        if kind in ("BITCOUNT", "BITPOS"):
+            words = [kind, key] + ([chance.choice([0, 1, 1, 0, 2])] if kind == "BITPOS" else [])
+            ends = [chance.choice([0, 1, 5, -1, -3, 17, 2000, "x"]) for _ in "12"]
+            unit = [letters(chance, chance.choice(["BIT", "BYTE", "BIT", "BYTE", "BOGUS"]))]
+            return words + (ends + unit)[:chance.choice([0, 1, 2, 2, 3, 3])]
+        if kind == "BITOP":
+            sources = [chance.choice(KEYS) for _ in range(chance.choice([1, 1, 2, 3, 5]))]
+            return [kind, letters(chance, chance.choice(["AND", "OR", "XOR", "NOT", "NAND"])),
+                    key] + sources
+        words = [kind, key]
+        for _ in range(chance.randrange(4)):
+            width = chance.choice([1, 2, 8, 16, 31, 32, 33, 63, 64, 65])
+            field = [chance.choice("iu") + str(width), place()]
+            words += chance.choice([["GET"] + field, ["GET"] + field, ["SET"] + field + [number()],
+                                    ["INCRBY"] + field + [number()],
+                                    ["OVERFLOW", chance.choice(["WRAP", "SAT", "FAIL", "BOGUS"])]])
+        return words
+
+    def transaction(self):
+        """[(name, bytes)] from MULTI to EXEC. What is comparable on its own only is left out."""
+        chance = self.chance
+        commands = [("WATCH", talk.command("WATCH", chance.choice(KEYS), chance.choice(KEYS)))]
+        commands += [self.make() for _ in range(chance.choice([0, 0, 1]))]
+        if chance.random() < 0.5:
+            commands = []
+        commands.append(("MULTI", talk.command("MULTI")))
+        for _ in range(chance.randrange(8)):
+            name, request = self.make()
+            if name not in UNFIT_INSIDE:
+                commands.append((name, request))
+        last = chance.choice(["EXEC", "EXEC", "EXEC", "EXEC", "DISCARD"])
+        return commands + [(last, talk.command(last))]
+
+    def batch(self, count):
+        commands = []
+        while len(commands) < count:
+            commands += self.transaction() if self.chance.random() < 0.03 else [self.make()]
+        return commands
 
     def make(self):
         """(name, bytes) of one command."""
@@ -200,7 +278,7 @@ def compare_resp(t, version):
         theirs.call("HELLO", 3)
     done, errors = 0, 0
     while done < COMMANDS:
-        batch = [maker.make() for _ in range(min(BATCH, COMMANDS - done))]
+        batch = maker.batch(min(BATCH, COMMANDS - done))
         stream = b"".join(request for _, request in batch)
         wanted = exchange_in_pieces(theirs, stream, chance, len(batch))
         got = exchange_in_pieces(ours, stream, chance, len(batch))

@@ -18,6 +18,7 @@
 #include "admin/admin.h"
 #include "baseline.h"
 #include "clock.h"
+#include "cmd/script.h"
 #include "libc_heap.h"
 #include "log.h"
 #include "net/connection.h"
@@ -34,6 +35,7 @@ struct server {
     struct options *options;
     struct log log;
     struct service service;
+    struct script_cache scripts;
     char executable[PATH_MAX];
     struct libc_heap libc_heap;
     struct store *store;
@@ -150,11 +152,13 @@ static enum server_result start_service(struct server *server, char *error)
     (void)error;
     uv_mutex_init(&server->options_mutex);
     baseline_init(&server->baseline);
+    script_cache_init(&server->scripts);
     ssize_t len = readlink("/proc/self/exe", server->executable, sizeof(server->executable) - 1);
     server->executable[len > 0 ? len : 0] = '\0';
     server->service = (struct service){
         .options = server->options,
         .store = server->store,
+        .scripts = &server->scripts,
         .start_ms = clock_unix_ms(),
         .executable = server->executable,
         .config_file = server->options->config_file,
@@ -176,6 +180,7 @@ static enum server_result start_service(struct server *server, char *error)
 
 static void stop_service(struct server *server)
 {
+    script_cache_release(&server->scripts);
     baseline_release(&server->baseline);
     uv_mutex_destroy(&server->options_mutex);
 }

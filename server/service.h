@@ -17,6 +17,7 @@
 #define EBB_MEMCACHED_VERSION "1.6.27" /* the same for memcached */
 
 struct options;
+struct script_cache;
 struct store;
 struct store_stats;
 struct service;
@@ -47,6 +48,7 @@ void client_release(struct client *client); /* frees the texts */
 struct service {
     struct options *options;
     struct store *store;
+    struct script_cache *scripts;
     int64_t start_ms;        /* unix time */
     char run_id[41];         /* 40 hex digits */
     const char *executable;  /* path, or "" */

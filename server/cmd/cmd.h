@@ -34,8 +34,9 @@ enum command_flag {
     COMMAND_IN_KEYSPACE = 1 << 19,   /* in @keyspace, though its group is another */
     COMMAND_IN_CONNECTION = 1 << 20, /* in @connection likewise */
 
-    COMMAND_UNQUEUED = 1 << 21,   /* runs at once between MULTI and EXEC */
-    COMMAND_ALL_SHARDS = 1 << 22, /* reaches beyond the keys at the positions of its row */
+    COMMAND_UNQUEUED = 1 << 21,     /* runs at once between MULTI and EXEC */
+    COMMAND_ALL_SHARDS = 1 << 22,   /* reaches beyond the keys at the positions of its row */
+    COMMAND_COUNTED_KEYS = 1 << 23, /* args[2] says how many keys follow it */
 
     COMMAND_HANDSHAKE = COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE | COMMAND_FAST |
                         COMMAND_NO_AUTH | COMMAND_ALLOW_BUSY,

@@ -60,6 +60,8 @@ static uint64_t reap(void *context, ebb_ref ref, void *data)
 static bool expire(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
 {
     struct reaper reaper = {shard, now_ms};
+    if (__atomic_load_n(&shard->store->expire_off, __ATOMIC_RELAXED))
+        return false;
     while (ebb_due_next(shard->items) <= (uint64_t)now_ms) {
         ebb_due_visit(shard->items, (uint64_t)now_ms, (uint64_t)(now_ms + EXPIRE_GAP_MS), reap,
                       &reaper);

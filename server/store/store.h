@@ -191,6 +191,8 @@ uint64_t store_upkeep(struct store *store);
 /* Compacts and trims everything that can be, in slices, before it returns (MEMORY PURGE). */
 void store_purge(struct store_session *session);
 
+/* Whether upkeep removes expired items before anybody asks for them; it does from the start. */
+void store_set_active_expire(struct store *store, bool on);
 /* Upkeep explains itself from now on, or no longer. */
 void store_set_explain(struct store *store, bool on);
 

@@ -25,6 +25,7 @@ struct store {
     void (*explain)(void *context, const char *line);
     void *explain_context;
     bool explain_on;
+    bool expire_off;       /* changed atomically, like explain_on */
     uint64_t explained_ns; /* when it was last told */
     size_t live_peak_bytes;
 };

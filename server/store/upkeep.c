@@ -27,6 +27,11 @@ void store_set_explain(struct store *store, bool on)
     __atomic_store_n(&store->explain_on, on && store->explain != NULL, __ATOMIC_RELAXED);
 }
 
+void store_set_active_expire(struct store *store, bool on)
+{
+    __atomic_store_n(&store->expire_off, !on, __ATOMIC_RELAXED);
+}
+
 /* ---- going round the shards ---- */
 
 /* The pause per work: longer the nearer resident memory is to what is live. Waste up to 1/32 of

@@ -83,6 +83,7 @@ static void init_service(struct world *world)
     world->service = (struct service){
         .options = &world->options,
         .store = world->store,
+        .scripts = &world->scripts,
         .start_ms = WORLD_NOW_MS - 3000,
         .executable = "/usr/bin/ebb",
         .config_file = "",
@@ -110,6 +111,7 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
 
     memset(world, 0, sizeof(*world));
     options_init(&world->options);
+    script_cache_init(&world->scripts);
     require(store_create(&world->store, &config) == STORE_OK, "no store");
     store_session_init(&world->session, world->store);
     world->session.now_ms = WORLD_NOW_MS;
@@ -138,6 +140,7 @@ void world_release(struct world *world)
     cmd_client_gone(&world->client, &world->session, &world->counters);
     require(store_check(world->store) == 0, "the store is damaged");
     store_destroy(world->store);
+    script_cache_release(&world->scripts);
     options_release(&world->options);
     ebb_buf_release(&world->out);
 }

@@ -12,6 +12,7 @@
 #define EBB_TESTS_CMD_WORLD_H
 
 #include "../../server/cmd/cmd.h"
+#include "../../server/cmd/script.h"
 #include "../../server/options.h"
 
 #define WORLD_NOW_MS INT64_C(1700000000123)
@@ -19,6 +20,7 @@
 struct world {
     struct options options;
     struct service service;
+    struct script_cache scripts;
     struct store *store;
     struct store_session session;
     struct counters counters;

@@ -21,6 +21,7 @@ enum close_reason {
     CLOSE_BUFFER_LIMIT, /* over a buffer limit */
     CLOSE_ERROR,        /* protocol or socket error */
     CLOSE_SHUTDOWN,
+    CLOSE_KILLED, /* CLIENT KILL */
     CLOSE_REASON_COUNT
 };
 

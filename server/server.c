@@ -17,6 +17,7 @@
 
 #include "admin/admin.h"
 #include "baseline.h"
+#include "clients.h"
 #include "clock.h"
 #include "cmd/script.h"
 #include "libc_heap.h"
@@ -36,6 +37,7 @@ struct server {
     struct log log;
     struct service service;
     struct script_cache scripts;
+    struct clients clients;
     char executable[PATH_MAX];
     struct libc_heap libc_heap;
     struct store *store;
@@ -153,12 +155,14 @@ static enum server_result start_service(struct server *server, char *error)
     uv_mutex_init(&server->options_mutex);
     baseline_init(&server->baseline);
     script_cache_init(&server->scripts);
+    clients_init(&server->clients);
     ssize_t len = readlink("/proc/self/exe", server->executable, sizeof(server->executable) - 1);
     server->executable[len > 0 ? len : 0] = '\0';
     server->service = (struct service){
         .options = server->options,
         .store = server->store,
         .scripts = &server->scripts,
+        .clients = &server->clients,
         .start_ms = clock_unix_ms(),
         .executable = server->executable,
         .config_file = server->options->config_file,
@@ -169,6 +173,7 @@ static enum server_result start_service(struct server *server, char *error)
         .counters_reset = reset_counters,
         .worker_count = server->worker_count,
         .client_address = connection_address,
+        .client_kill = worker_kill,
         .shutdown = ask_to_stop,
         .option_changed = on_option_changed,
         .options_lock = lock_options,
@@ -180,6 +185,7 @@ static enum server_result start_service(struct server *server, char *error)
 
 static void stop_service(struct server *server)
 {
+    clients_release(&server->clients);
     script_cache_release(&server->scripts);
     baseline_release(&server->baseline);
     uv_mutex_destroy(&server->options_mutex);

@@ -16,6 +16,7 @@
 #define EBB_REDIS_VERSION     "7.2.4"  /* the Redis whose commands we speak, for clients that ask */
 #define EBB_MEMCACHED_VERSION "1.6.27" /* the same for memcached */
 
+struct clients;
 struct options;
 struct script_cache;
 struct store;
@@ -34,6 +35,8 @@ struct client {
     bool reply_skip;        /* the command being run is the skipped one */
     uint8_t close_reason;   /* with it: enum close_reason */
     bool no_touch;          /* CLIENT NO-TOUCH: reads are no use of the keys */
+    bool in_multi;          /* between MULTI and EXEC */
+    bool is_killed;         /* CLIENT KILL: its worker is to close it */
     enum protocol protocol;
     int64_t connected_ms, last_command_ms;
     uint64_t commands;
@@ -41,6 +44,9 @@ struct client {
     char *name;                           /* CLIENT SETNAME; malloc, NULL: none */
     char *library_name, *library_version; /* CLIENT SETINFO; malloc, NULL */
     struct transaction *transaction;      /* MULTI, WATCH; NULL: neither */
+    uint32_t queued;                      /* commands between MULTI and EXEC */
+    size_t input_bytes, output_bytes;     /* that wait on its connection */
+    struct client *next, *previous;       /* in clients.h */
     struct connection *connection;        /* for the functions below */
 };
 void client_release(struct client *client); /* frees the texts */
@@ -49,6 +55,7 @@ struct service {
     struct options *options;
     struct store *store;
     struct script_cache *scripts;
+    struct clients *clients;
     int64_t start_ms;        /* unix time */
     char run_id[41];         /* 40 hex digits */
     const char *executable;  /* path, or "" */
@@ -66,6 +73,8 @@ struct service {
     unsigned worker_count;
     /* "ip:port" or path of the client's two ends; returns the length. */
     size_t (*client_address)(const struct client *client, bool local, char *text, size_t size);
+    /* Lets the client's worker close it soon; the list of clients is locked. */
+    void (*client_kill)(struct client *client);
     /* Asks the server to end in order; returns at once. */
     void (*shutdown)(void *server);
     /* A setting has been changed by CONFIG SET (index in options.def): make it felt. */

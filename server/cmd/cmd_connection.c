@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../clients.h"
 #include "client_name.h"
 #include "transaction.h"
 
@@ -38,7 +39,7 @@ void cmd_select(struct cmd_context *context)
 
     if (!arg_database(context, 1, &database))
         return;
-    context->client->database = (int)database;
+    client_note(context->client->database, (int)database);
     reply_ok(context);
 }
 
@@ -48,11 +49,12 @@ void cmd_reset(struct cmd_context *context)
 
     transaction_end(client, context->store, context->counters);
     client->authenticated = !auth_has_password(context);
-    client->database = 0;
-    client->resp_version = context->reply.version = 2;
+    client_note(client->database, 0);
+    context->reply.version = 2;
+    client_note(client->resp_version, 2);
     client->reply_off = client->reply_skip_next = false;
-    client->no_touch = false;
-    client_name_clear(&client->name);
+    client_note(client->no_touch, false);
+    client_name_set(context, &client->name, (struct ebb_slice){"", 0});
     ebb_reply_simple(&context->reply, "RESET");
 }
 
@@ -169,8 +171,10 @@ void cmd_hello(struct cmd_context *context)
         return;
     }
     if (options.name != NULL)
-        client_name_set(&client->name, *options.name);
-    if (options.version != 0)
-        client->resp_version = context->reply.version = (int)options.version;
+        client_name_set(context, &client->name, *options.name);
+    if (options.version != 0) {
+        context->reply.version = (int)options.version;
+        client_note(client->resp_version, context->reply.version);
+    }
     reply_hello(context);
 }

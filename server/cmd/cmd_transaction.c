@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../clients.h"
 #include "../options.h"
 #include "transaction.h"
 
@@ -76,6 +77,8 @@ void transaction_end(struct client *client, struct store_session *store, struct 
     ebb_buf_release(&transaction->queue);
     free(transaction);
     client->transaction = NULL;
+    client_note(client->queued, 0);
+    client_note(client->in_multi, false);
 }
 
 static void end(struct cmd_context *context)
@@ -173,6 +176,7 @@ void transaction_queue(struct cmd_context *context)
     pack(context, room);
     ebb_buf_commit(&transaction->queue, bytes);
     transaction->count++;
+    client_note(context->client->queued, transaction->count);
     if (context->count > transaction->args_max)
         transaction->args_max = context->count;
     count_bytes(context);
@@ -189,6 +193,7 @@ void cmd_multi(struct cmd_context *context)
         ebb_reply_error(&context->reply, "ERR MULTI calls can not be nested");
     } else {
         transaction->is_open = true;
+        client_note(context->client->in_multi, true);
         reply_ok(context);
     }
 }

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "../clients.h"
 #include "transaction.h"
 
 /* The row that the words name, subcommands resolved; NULL when there is none. */
@@ -183,8 +184,9 @@ void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
     client->reply_skip = client->reply_skip_next;
     client->reply_skip_next = false;
     client->commands++;
-    client->last_command = command == NULL ? COMMAND_COUNT : (uint16_t)(command - commands);
-    client->last_command_ms = context->store->now_ms;
+    client_note(client->last_command,
+                command == NULL ? COMMAND_COUNT : (uint16_t)(command - commands));
+    client_note(client->last_command_ms, context->store->now_ms);
 
     if (command == NULL || !may_run(context))
         reject(context);

@@ -11,6 +11,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../clients.h"
 #include "../clock.h"
 #include "../cmd/cmd.h"
 #include "../options.h"
@@ -63,6 +64,7 @@ static void count_pending(struct connection *connection)
     counter_add(&connection_worker(connection)->counters.input_bytes,
                 bytes - pending->counted_bytes);
     pending->counted_bytes = bytes;
+    client_note(connection->client.input_bytes, bytes);
 }
 
 static void drop_pending(struct connection *connection)
@@ -72,6 +74,7 @@ static void drop_pending(struct connection *connection)
         return;
     counter_add(&connection_worker(connection)->counters.input_bytes, -pending->counted_bytes);
     pending_destroy(pending);
+    client_note(connection->client.input_bytes, 0);
     connection->pending = NULL;
 }
 
@@ -98,6 +101,7 @@ void connection_close(struct connection *connection, enum close_reason reason)
         return;
     struct worker *worker = connection_worker(connection);
     connection->is_closing = true;
+    clients_remove(worker->config.service->clients, &connection->client);
     unlink_from(worker, connection);
     /* Before the socket closes: a client that sees it closed may come again at once. */
     __atomic_sub_fetch(worker->config.open_connections, 1, __ATOMIC_RELAXED);
@@ -189,7 +193,7 @@ static void run_input(struct connection *connection, char *bytes, size_t len)
     worker->out.max_bytes =
         (size_t)options_number(&worker->config.service->options->client_output_limit);
     worker_begin(worker);
-    connection->client.last_command_ms = worker->session.now_ms;
+    client_note(connection->client.last_command_ms, worker->session.now_ms);
     load_parser(connection);
     size_t used = dialect(connection)->run(connection, bytes, len);
     worker_end(worker);
@@ -312,6 +316,13 @@ static void init_client(struct connection *connection, const struct handover *ha
     };
 }
 
+/* Once it has a socket, others may see it. */
+static void enlist(struct connection *connection)
+{
+    if (connection->client.protocol == PROTOCOL_RESP)
+        clients_add(connection_worker(connection)->config.service->clients, &connection->client);
+}
+
 void connection_open(struct worker *worker, const struct handover *handover)
 {
     struct connection *connection = calloc(1, sizeof(*connection));
@@ -332,6 +343,8 @@ void connection_open(struct worker *worker, const struct handover *handover)
     if (error < 0)
         close(handover->fd);
     else
+        enlist(connection);
+    if (error == 0)
         error = uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read);
     if (error < 0)
         connection_close(connection, CLOSE_ERROR);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../clients.h"
 #include "../clock.h"
 #include "../options.h"
 #include "connection.h"
@@ -148,9 +149,30 @@ static void close_all(struct worker *worker)
     uv_close((uv_handle_t *)&worker->tick, NULL);
 }
 
+/* The connections that are closed leave the ring; the ring is gone through once. */
+static void close_killed(struct worker *worker)
+{
+    for (size_t left = worker->connection_count; left > 0; left--) {
+        struct connection *connection = worker->connections;
+        worker->connections = connection->next;
+        if (client_look(connection->client.is_killed))
+            connection_close(connection, CLOSE_KILLED);
+    }
+}
+
+void worker_kill(struct client *client)
+{
+    struct worker *worker = connection_worker(client->connection);
+    client_note(client->is_killed, true);
+    client_note(worker->has_killed, true);
+    uv_async_send(&worker->wake);
+}
+
 static void on_wake(uv_async_t *wake)
 {
     struct worker *worker = wake->data;
+    if (__atomic_exchange_n(&worker->has_killed, false, __ATOMIC_ACQ_REL))
+        close_killed(worker);
     uv_mutex_lock(&worker->mutex);
     struct handover *given = worker->given;
     size_t count = worker->given_count;

@@ -78,6 +78,7 @@ struct worker {
     struct handover *given; /* guarded by mutex, like the next three */
     size_t given_count, given_capacity;
     bool is_stopping;
+    bool has_killed; /* changed atomically: clients of it are to be closed */
 };
 
 /* 0 or a negative libuv error. */
@@ -89,6 +90,8 @@ void worker_join(struct worker *worker);
 
 /* From any thread. The socket is the worker's, whatever becomes of it. */
 void worker_give(struct worker *worker, const struct handover *handover);
+/* From any thread, with the list of clients locked: the worker closes the client soon. */
+void worker_kill(struct client *client);
 /* From any thread: the worker closes everything, and its loop ends. */
 void worker_stop(struct worker *worker);
 

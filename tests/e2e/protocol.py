@@ -254,6 +254,39 @@ def info_holds_what_clients_parse(t):
     true(client.call_bytes("INFO", "server").startswith(b"="), "INFO is verbatim text in RESP3")
 
 
+def clients_of(client, *words):
+    text = client.call("CLIENT", "LIST", *words).decode()
+    return [dict(field.split("=", 1) for field in line.split(" ")) for line in text.splitlines()]
+
+
+@case()
+def clients_see_each_other(t):
+    """CLIENT LIST and KILL over all workers."""
+    server = t.start("--threads", "3")
+    clients = [t.own(talk.Resp(server.resp_port)) for _ in range(7)]
+    ids = [client.call("CLIENT", "ID") for client in clients]
+    for number, client in enumerate(clients):
+        client.call("CLIENT", "SETNAME", "name%d" % number)
+    clients[1].call("SELECT", 5)
+    clients[2].call("MULTI")
+    clients[2].call("GET", "k")
+    rows = {int(row["id"]): row for row in clients_of(clients[0])}
+    equal(sorted(rows), sorted(ids), "ids in CLIENT LIST")
+    equal([rows[i]["name"] for i in ids], ["name%d" % n for n in range(7)], "names")
+    equal(rows[ids[1]]["db"], "5", "db")
+    equal((rows[ids[2]]["flags"], rows[ids[2]]["multi"]), ("x", "1"), "in MULTI")
+    equal((rows[ids[0]]["cmd"], rows[ids[3]]["cmd"]), ("client|list", "client|setname"), "cmd")
+    equal(len(clients_of(clients[0], "ID", ids[3], ids[4], 99999)), 2, "CLIENT LIST ID")
+    equal(clients[0].call("CLIENT", "KILL", "ID", ids[3]), 1, "CLIENT KILL ID")
+    equal(clients[0].call("CLIENT", "KILL", rows[ids[4]]["addr"]), "OK", "CLIENT KILL address")
+    for number in (3, 4):
+        true(clients[number].until_closed() == b"", "client %d is closed" % number)
+    equal(clients[0].call("CLIENT", "KILL", "TYPE", "normal"), 4, "CLIENT KILL TYPE skips itself")
+    equal(clients[0].call("PING"), "PONG", "the one that stays")
+    equal(clients[0].call("CLIENT", "KILL", "ID", ids[0], "SKIPME", "no"), 1, "itself")
+    true(clients[0].until_closed() == b"", "it is closed after the reply")
+
+
 @case()
 def times_of_life_are_exact(t):
     client = t.resp()

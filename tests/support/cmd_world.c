@@ -51,6 +51,11 @@ static size_t write_address(const struct client *client, bool local, char *text,
     return (size_t)snprintf(text, size, "127.0.0.1:%d", local ? 6379 : 50000);
 }
 
+static void note_kill(struct client *client)
+{
+    client->is_killed = true;
+}
+
 static void count_shutdown(void *context)
 {
     ((struct world *)context)->shutdowns++;
@@ -84,6 +89,7 @@ static void init_service(struct world *world)
         .options = &world->options,
         .store = world->store,
         .scripts = &world->scripts,
+        .clients = &world->clients,
         .start_ms = WORLD_NOW_MS - 3000,
         .executable = "/usr/bin/ebb",
         .config_file = "",
@@ -94,6 +100,7 @@ static void init_service(struct world *world)
         .counters_reset = reset_counters,
         .worker_count = 1,
         .client_address = write_address,
+        .client_kill = note_kill,
         .shutdown = count_shutdown,
         .option_changed = count_change,
         .options_lock = lock_options,
@@ -112,6 +119,7 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
     memset(world, 0, sizeof(*world));
     options_init(&world->options);
     script_cache_init(&world->scripts);
+    clients_init(&world->clients);
     require(store_create(&world->store, &config) == STORE_OK, "no store");
     store_session_init(&world->session, world->store);
     world->session.now_ms = WORLD_NOW_MS;
@@ -122,6 +130,7 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
                                     .connected_ms = WORLD_NOW_MS - 2000,
                                     .last_command_ms = WORLD_NOW_MS,
                                     .last_command = COMMAND_COUNT};
+    clients_add(&world->clients, &world->client);
     ebb_buf_init(&world->out, WORLD_ANSWER_MAX_BYTES);
     world->context = (struct cmd_context){.service = &world->service,
                                           .store = &world->session,
@@ -140,6 +149,8 @@ void world_release(struct world *world)
     cmd_client_gone(&world->client, &world->session, &world->counters);
     require(store_check(world->store) == 0, "the store is damaged");
     store_destroy(world->store);
+    clients_remove(&world->clients, &world->client);
+    clients_release(&world->clients);
     script_cache_release(&world->scripts);
     options_release(&world->options);
     ebb_buf_release(&world->out);

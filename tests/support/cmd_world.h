@@ -11,6 +11,7 @@
 #ifndef EBB_TESTS_CMD_WORLD_H
 #define EBB_TESTS_CMD_WORLD_H
 
+#include "../../server/clients.h"
 #include "../../server/cmd/cmd.h"
 #include "../../server/cmd/script.h"
 #include "../../server/options.h"
@@ -21,6 +22,7 @@ struct world {
     struct options options;
     struct service service;
     struct script_cache scripts;
+    struct clients clients;
     struct store *store;
     struct store_session session;
     struct counters counters;

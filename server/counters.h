@@ -27,10 +27,13 @@ enum close_reason {
 
 #define COUNTERS_DURATION_BUCKETS 13 /* upper bounds in counters.c, the last +Inf */
 
+#define LATENCY_BUCKETS 24u /* the last holds all that took longer */
+
 struct counters {
     /* commands, by id of commands.def and by memcached verb */
     uint64_t resp_commands[COMMAND_COUNT], resp_errors[COMMAND_COUNT], resp_ns[COMMAND_COUNT];
     uint64_t resp_rejected[COMMAND_COUNT]; /* of the errors: wrong arity or no AUTH, never run */
+    uint64_t resp_latency[COMMAND_COUNT][LATENCY_BUCKETS]; /* by time taken: latency_bound_ns() */
     uint64_t resp_unknown;
     uint64_t resp_error_kinds[ERROR_KIND_COUNT]; /* every error reply, by its first word */
     uint64_t mc_commands[EBB_MC_VERB_COUNT], mc_errors, mc_too_large, mc_no_memory;
@@ -60,6 +63,19 @@ static inline void counter_add(uint64_t *counter, uint64_t n)
 static inline uint64_t counter_read(const uint64_t *counter)
 {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* Upper bounds of resp_latency: powers of two, as Redis shows them. */
+static inline uint64_t latency_bound_ns(unsigned bucket)
+{
+    uint64_t bound = UINT64_C(1024) << bucket;
+    return bound + bound / 128 - 1;
+}
+
+static inline unsigned latency_bucket(uint64_t ns)
+{
+    unsigned bucket = ns <= 1024 ? 0 : 64 - (unsigned)__builtin_clzll((ns - 1) >> 10);
+    return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
 }
 
 extern const double counters_duration_bounds[COUNTERS_DURATION_BUCKETS - 1]; /* seconds */

@@ -20,6 +20,7 @@
 #include "clients.h"
 #include "clock.h"
 #include "cmd/script.h"
+#include "cmd/slowlog.h"
 #include "libc_heap.h"
 #include "log.h"
 #include "net/connection.h"
@@ -32,12 +33,18 @@
 #define RESERVED_FDS      64u /* loops, listeners, log: what is open besides clients */
 #define SHARDS_PER_WORKER 4u
 
+/* Since the start. */
+struct totals {
+    uint64_t commands, received_bytes, sent_bytes;
+};
+
 struct server {
     struct options *options;
     struct log log;
     struct service service;
     struct script_cache scripts;
     struct clients clients;
+    struct slowlog slowlog;
     char executable[PATH_MAX];
     struct libc_heap libc_heap;
     struct store *store;
@@ -50,6 +57,7 @@ struct server {
     uint64_t open_connections; /* changed atomically, by every worker */
     uv_mutex_t options_mutex;
     struct baseline baseline;
+    struct totals last_second;
     uv_async_t stop;
     uv_signal_t signals[2];
     uv_timer_t upkeep, second;
@@ -156,6 +164,7 @@ static enum server_result start_service(struct server *server, char *error)
     baseline_init(&server->baseline);
     script_cache_init(&server->scripts);
     clients_init(&server->clients);
+    slowlog_init(&server->slowlog);
     ssize_t len = readlink("/proc/self/exe", server->executable, sizeof(server->executable) - 1);
     server->executable[len > 0 ? len : 0] = '\0';
     server->service = (struct service){
@@ -163,6 +172,7 @@ static enum server_result start_service(struct server *server, char *error)
         .store = server->store,
         .scripts = &server->scripts,
         .clients = &server->clients,
+        .slowlog = &server->slowlog,
         .start_ms = clock_unix_ms(),
         .executable = server->executable,
         .config_file = server->options->config_file,
@@ -185,6 +195,7 @@ static enum server_result start_service(struct server *server, char *error)
 
 static void stop_service(struct server *server)
 {
+    slowlog_release(&server->slowlog);
     clients_release(&server->clients);
     script_cache_release(&server->scripts);
     baseline_release(&server->baseline);
@@ -416,11 +427,38 @@ static void on_upkeep(uv_timer_t *upkeep)
     uv_timer_start(upkeep, on_upkeep, wait_ms > 0 ? wait_ms : 1, 0);
 }
 
+static struct totals add_up(const struct counters *sum)
+{
+    struct totals totals = {0};
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        totals.commands += sum->resp_commands[i];
+    for (size_t i = 0; i < EBB_MC_VERB_COUNT; i++)
+        totals.commands += sum->mc_commands[i];
+    totals.received_bytes =
+        sum->received_bytes[PROTOCOL_RESP] + sum->received_bytes[PROTOCOL_MEMCACHED];
+    totals.sent_bytes = sum->sent_bytes[PROTOCOL_RESP] + sum->sent_bytes[PROTOCOL_MEMCACHED];
+    return totals;
+}
+
+/* For INFO's instantaneous figures: what the last second has brought. */
+static void note_rates(struct server *server, const struct counters *sum)
+{
+    struct totals now = add_up(sum), *last = &server->last_second;
+    struct service *service = &server->service;
+    __atomic_store_n(&service->rates.commands, now.commands - last->commands, __ATOMIC_RELAXED);
+    __atomic_store_n(&service->rates.received_bytes, now.received_bytes - last->received_bytes,
+                     __ATOMIC_RELAXED);
+    __atomic_store_n(&service->rates.sent_bytes, now.sent_bytes - last->sent_bytes,
+                     __ATOMIC_RELAXED);
+    *last = now;
+}
+
 static void on_second(uv_timer_t *second)
 {
     struct server *server = second->data;
     struct counters sum;
     total_counters(server, &sum);
+    note_rates(server, &sum);
     uint64_t activity = 0;
     for (unsigned i = 0; i < PROTOCOL_COUNT; i++)
         activity += sum.received_bytes[i] + sum.accepted[i];

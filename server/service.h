@@ -19,6 +19,7 @@
 struct clients;
 struct options;
 struct script_cache;
+struct slowlog;
 struct store;
 struct store_stats;
 struct service;
@@ -56,6 +57,7 @@ struct service {
     struct store *store;
     struct script_cache *scripts;
     struct clients *clients;
+    struct slowlog *slowlog;
     int64_t start_ms;        /* unix time */
     char run_id[41];         /* 40 hex digits */
     const char *executable;  /* path, or "" */
@@ -71,6 +73,10 @@ struct service {
     /* Zeroes what CONFIG RESETSTAT zeroes, by remembering a base of both. */
     void (*counters_reset)(void *server);
     unsigned worker_count;
+    /* Of the last second; written by the main thread, read with counter_read(). */
+    struct {
+        uint64_t commands, received_bytes, sent_bytes;
+    } rates;
     /* "ip:port" or path of the client's two ends; returns the length. */
     size_t (*client_address)(const struct client *client, bool local, char *text, size_t size);
     /* Lets the client's worker close it soon; the list of clients is locked. */

@@ -43,6 +43,7 @@ enum command_flag {
 };
 
 struct cmd_context;
+struct command_clock;
 
 #define COMMAND_NAME_BYTES 32
 
@@ -67,6 +68,8 @@ struct cmd_context {
     const struct ebb_slice *args;  /* args[0] is the name */
     uint32_t count;
     struct ebb_reply reply;
+    struct command_clock *clock; /* NULL: nobody wants to know how long it takes */
+    uint64_t took_ns;            /* after cmd_run_resp(): 0 if it was not timed by itself */
 };
 
 /* The row for a name in any case ("get", "client|id"), or NULL. O(1). */
@@ -74,6 +77,15 @@ const struct command *command_find(const char *name, size_t len);
 /* The row for a subcommand of a container, or NULL. */
 const struct command *command_find_sub(const struct command *container, const char *name,
                                        size_t len);
+
+/* The row that the words of a command line name, subcommands resolved; NULL when there is none. */
+const struct command *command_resolve(const struct ebb_slice *args, uint32_t count);
+/* Whether that many words are right for it. */
+static inline bool command_fits(const struct command *command, uint32_t count)
+{
+    return command->arity >= 0 ? count == (uint32_t)command->arity
+                               : count >= (uint32_t)-command->arity;
+}
 
 /* Executes one command and writes its reply, or the protocol's own error. Takes the reply's version
  * from the client. */

@@ -135,21 +135,28 @@ static void reply_words(struct ebb_reply *reply, const struct flag_word *words, 
     }
 }
 
+/* What a command does with its keys; the widest that its flags allow. */
+static void reply_access(struct ebb_reply *reply, const struct command *command)
+{
+    static const struct flag_word words[] = {
+        {COMMAND_READ, "RO"},      {COMMAND_WRITE, "RW"},     {COMMAND_READ, "access"},
+        {COMMAND_WRITE, "access"}, {COMMAND_WRITE, "update"},
+    };
+    unsigned flags = command->flags & (COMMAND_READ | COMMAND_WRITE);
+
+    reply_words(reply, words, 5, flags == 0 ? COMMAND_WRITE : flags);
+}
+
 /* Where the keys stand, in the newer of Redis's two ways of saying it. The flags are the widest
  * that the command's own allow. */
 static void reply_key_specs(struct ebb_reply *reply, const struct command *command)
 {
-    static const struct flag_word access_words[] = {
-        {COMMAND_READ, "RO"},      {COMMAND_WRITE, "RW"},     {COMMAND_READ, "access"},
-        {COMMAND_WRITE, "access"}, {COMMAND_WRITE, "update"},
-    };
-
     ebb_reply_set(reply, command->first_key == 0 ? 0 : 1);
     if (command->first_key == 0)
         return;
     ebb_reply_map(reply, 3);
     ebb_reply_text(reply, "flags");
-    reply_words(reply, access_words, 5, command->flags);
+    reply_access(reply, command);
     ebb_reply_text(reply, "begin_search");
     ebb_reply_map(reply, 2);
     ebb_reply_text(reply, "type");
@@ -323,6 +330,74 @@ void cmd_command_list(struct cmd_context *context)
     }
 }
 
+/* ---- COMMAND GETKEYS ---- */
+
+/* Where the keys of a command line stand: every step-th word from first to last. */
+struct key_words {
+    uint32_t first, last, step; /* first 0: none */
+};
+
+static struct key_words find_keys(const struct command *command, const struct ebb_slice *args,
+                                  uint32_t count)
+{
+    struct key_words keys = {0, 0, 1};
+    int64_t number;
+
+    if (command->flags & COMMAND_COUNTED_KEYS) {
+        if (ebb_parse_i64(args[2].data, args[2].len, &number) && number > 0 && number <= count - 3)
+            keys = (struct key_words){3, 2 + (uint32_t)number, 1};
+    } else if (command->first_key > 0) {
+        int last = command->last_key < 0 ? (int)count + command->last_key : command->last_key;
+        keys = (struct key_words){(uint32_t)command->first_key, (uint32_t)last,
+                                  (uint32_t)command->key_step};
+    }
+    return keys;
+}
+
+static void reply_keys(struct cmd_context *context, bool with_flags)
+{
+    struct ebb_reply *reply = &context->reply;
+    const struct ebb_slice *args = context->args + 2;
+    uint32_t count = context->count - 2;
+    const struct command *command = command_resolve(args, count);
+
+    if (command == NULL) {
+        ebb_reply_error(reply, "ERR Invalid command specified");
+        return;
+    }
+    if (command->first_key == 0 && !(command->flags & COMMAND_COUNTED_KEYS)) {
+        ebb_reply_error(reply, "ERR The command has no key arguments");
+        return;
+    }
+    if (!command_fits(command, count)) {
+        ebb_reply_error(reply, "ERR Invalid number of arguments specified for command");
+        return;
+    }
+    struct key_words keys = find_keys(command, args, count);
+    if (keys.first == 0) {
+        ebb_reply_error(reply, "ERR Invalid arguments specified for command");
+        return;
+    }
+    ebb_reply_array(reply, (keys.last - keys.first) / keys.step + 1);
+    for (uint32_t i = keys.first; i <= keys.last; i += keys.step) {
+        if (with_flags)
+            ebb_reply_array(reply, 2);
+        ebb_reply_bulk(reply, args[i].data, args[i].len);
+        if (with_flags)
+            reply_access(reply, command);
+    }
+}
+
+void cmd_command_getkeys(struct cmd_context *context)
+{
+    reply_keys(context, false);
+}
+
+void cmd_command_getkeysandflags(struct cmd_context *context)
+{
+    reply_keys(context, true);
+}
+
 void cmd_command_help(struct cmd_context *context)
 {
     static const char *const lines[] = {
@@ -334,6 +409,10 @@ void cmd_command_help(struct cmd_context *context)
         "    Names the commands and subcommands.",
         "INFO [<command-name> ...]",
         "    Describes the given commands, or all.",
+        "GETKEYS <full-command>",
+        "    Answers the keys in a command line.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    The same, and what the command does with them.",
         "DOCS [<command-name> ...]",
         "    Documents the given commands, or all.",
     };

@@ -11,10 +11,10 @@
 #include <string.h>
 
 #include "../clients.h"
+#include "timing.h"
 #include "transaction.h"
 
-/* The row that the words name, subcommands resolved; NULL when there is none. */
-static const struct command *resolve(const struct ebb_slice *args, uint32_t count)
+const struct command *command_resolve(const struct ebb_slice *args, uint32_t count)
 {
     const struct command *command = command_find(args[0].data, args[0].len);
 
@@ -23,12 +23,6 @@ static const struct command *resolve(const struct ebb_slice *args, uint32_t coun
     if (command->flags & COMMAND_SUB)
         return NULL; /* "client|id" is a name, but not one to send */
     return count == 1 ? command : command_find_sub(command, args[1].data, args[1].len);
-}
-
-static inline bool fits_arity(const struct command *command, uint32_t count)
-{
-    return command->arity >= 0 ? count == (uint32_t)command->arity
-                               : count >= (uint32_t)-command->arity;
 }
 
 void cmd_unknown_subcommand(struct cmd_context *context)
@@ -97,7 +91,7 @@ static void reject(struct cmd_context *context)
         return;
     }
     counter_add(&context->counters->resp_rejected[command - commands], 1);
-    if (!fits_arity(command, context->count))
+    if (!command_fits(command, context->count))
         reject_arity(context);
     else if (command->flags & COMMAND_NO_MULTI && transaction_is_open(context->client))
         ebb_reply_error(&context->reply, "ERR Command not allowed inside a transaction");
@@ -137,12 +131,23 @@ static inline void look_for_error(struct cmd_context *context, size_t reply_at)
         count_error(context, reply);
 }
 
+static inline bool has_long_reply(const struct cmd_context *context, size_t reply_at)
+{
+    return ebb_buf_len(context->reply.out) > reply_at + TIMING_LONG_BYTES && context->clock != NULL;
+}
+
 static inline void run(struct cmd_context *context)
 {
     const struct command *command = context->command;
+    size_t reply_at = ebb_buf_len(context->reply.out);
+    bool is_exact = timing_is_exact(context);
 
+    if (is_exact)
+        timing_begin(context);
     command->run(context);
     counter_add(&context->counters->resp_commands[command - commands], 1);
+    if (is_exact || has_long_reply(context, reply_at))
+        timing_end(context);
 }
 
 void cmd_run_queued(struct cmd_context *context)
@@ -165,7 +170,7 @@ static inline bool may_run(struct cmd_context *context)
     const struct client *client = context->client;
     unsigned flags = context->command->flags;
 
-    return fits_arity(context->command, context->count) &&
+    return command_fits(context->command, context->count) &&
            (client->authenticated || flags & COMMAND_NO_AUTH || auth_passed(context)) &&
            !(flags & COMMAND_NO_MULTI && transaction_is_open(client));
 }
@@ -175,12 +180,13 @@ void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
     struct client *client = context->client;
     struct ebb_buf *out = context->reply.out;
     size_t reply_at = ebb_buf_len(out);
-    const struct command *command = resolve(args->at, args->count);
+    const struct command *command = command_resolve(args->at, args->count);
 
     context->command = command;
     context->args = args->at;
     context->count = args->count;
     context->reply.version = client->resp_version;
+    context->took_ns = 0;
     client->reply_skip = client->reply_skip_next;
     client->reply_skip_next = false;
     client->commands++;

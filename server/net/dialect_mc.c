@@ -120,7 +120,7 @@ static void run_command(struct connection *connection)
         log_in(connection, command);
     else
         cmd_run_mc(&context, command);
-    worker_ran(worker, family_of(command), COMMAND_COUNT);
+    worker_ran(worker, family_of(command), COMMAND_COUNT, 0);
     if (connection->client.close_after_reply)
         connection_end(connection, CLOSE_CLIENT);
     if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {

@@ -82,11 +82,21 @@ static void release_buffers(struct worker *worker)
 
 void worker_begin(struct worker *worker)
 {
+    const struct options *options = worker->config.service->options;
     struct worker_timing *timing = &worker->timing;
     timing->start_ns = clock_monotonic_ns();
     timing->count = timing->resp_count = 0;
+    timing->own_ns = 0;
     timing->family = FAMILY_READ;
     worker->session.now_ms = clock_unix_ms();
+    worker->clock.last_ns = timing->start_ns;
+    worker->clock.slower_than_us = options_number(&options->slowlog_log_slower_than);
+}
+
+static inline void note_time(struct worker *worker, uint16_t resp_id, uint64_t ns)
+{
+    counter_add(&worker->counters.resp_ns[resp_id], ns);
+    counter_add(&worker->counters.resp_latency[resp_id][latency_bucket(ns)], 1);
 }
 
 void worker_end(struct worker *worker)
@@ -97,18 +107,24 @@ void worker_end(struct worker *worker)
         return;
     uint64_t ns = clock_monotonic_ns() - timing->start_ns;
     counters_record(&worker->counters, timing->family, ns, timing->count);
+    uint64_t shared_ns = ns > timing->own_ns ? ns - timing->own_ns : 0;
     for (unsigned i = 0; i < timing->resp_count; i++)
-        counter_add(&worker->counters.resp_ns[timing->resp_ids[i]], ns / timing->count);
+        note_time(worker, timing->resp_ids[i], shared_ns / timing->resp_count);
 }
 
-void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id)
+void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
+                uint64_t took_ns)
 {
     struct worker_timing *timing = &worker->timing;
     timing->count++;
     if (family > timing->family)
         timing->family = family;
-    if (resp_id != COMMAND_COUNT)
+    if (resp_id != COMMAND_COUNT && took_ns > 0) {
+        note_time(worker, resp_id, took_ns);
+        timing->own_ns += took_ns;
+    } else if (resp_id != COMMAND_COUNT) {
         timing->resp_ids[timing->resp_count++] = resp_id;
+    }
     if (timing->count < WORKER_TIMED_MAX)
         return;
     worker_end(worker);

@@ -15,6 +15,7 @@
 
 #include <uv.h>
 
+#include "../cmd/slowlog.h"
 #include "../log.h"
 #include "../service.h"
 #include "../store/store.h"
@@ -47,6 +48,7 @@ struct worker_config {
 /* What has been run since the clock was last looked at. */
 struct worker_timing {
     uint64_t start_ns;
+    uint64_t own_ns; /* of commands timed by themselves */
     unsigned count;
     enum command_family family; /* the worst of them */
     uint16_t resp_ids[WORKER_TIMED_MAX];
@@ -70,6 +72,7 @@ struct worker {
     struct ebb_args args[WORKER_BATCH_MAX];
     struct ebb_mc_command mc_command;
     struct worker_timing timing;
+    struct command_clock clock;
     size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */
     bool was_used;                              /* since the last tick */
 
@@ -100,8 +103,10 @@ void worker_stop(struct worker *worker);
 /* Brackets the running of commands: sets the session's time, lets go of the store, counts. */
 void worker_begin(struct worker *worker);
 void worker_end(struct worker *worker);
-/* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none. */
-void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id);
+/* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none, `took_ns` 0 where
+ * it takes its share of the batch. */
+void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
+                uint64_t took_ns);
 /* The read buffer, or NULL without memory. */
 char *worker_in(struct worker *worker);
 /* Gives back what a large command made grow, and brings the byte counters up to date. */

@@ -15,7 +15,7 @@ import time
 import ebb
 import script
 import talk
-from case import MIB, Failed, Skipped, case, equal, program, shown, true
+from case import MIB, SCALE, Failed, Skipped, case, equal, program, shown, true
 
 WIRE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire")
 SHOWN_MOST = 20
@@ -252,6 +252,84 @@ def info_holds_what_clients_parse(t):
     equal(client.call("INFO", "nothing-of-the-sort"), b"", "an unknown section")
     client.call("HELLO", 3)
     true(client.call_bytes("INFO", "server").startswith(b"="), "INFO is verbatim text in RESP3")
+
+
+@case()
+def slow_commands_are_kept(t):
+    client = t.resp()
+    client.call("CONFIG", "SET", "slowlog-log-slower-than", 100000)
+    client.call("CLIENT", "SETNAME", "sleeper")
+    client.call("SLOWLOG", "RESET")
+    client.send(talk.command("SET", "k", "v") * 50 + talk.command("DEBUG", "SLEEP", "0.3") +
+                talk.command("GET", "k") * 50)
+    for _ in range(101):
+        client.reply()
+    entries = client.call("SLOWLOG", "GET", -1)
+    equal([entry[3] for entry in entries], [[b"DEBUG", b"SLEEP", b"0.3"]], "what is in SLOWLOG")
+    true(300000 <= entries[0][2] < 5000000, "it took %d us" % entries[0][2])
+    true(abs(entries[0][1] - time.time()) < 30, "when it was")
+    equal(entries[0][5], b"sleeper", "who it was")
+    histogram = client.call("LATENCY", "HISTOGRAM", "debug")
+    equal(histogram[0], b"debug", "LATENCY HISTOGRAM")
+    equal((histogram[1][1], histogram[1][3][-1]), (1, 1), "its calls")
+    true(histogram[1][3][-2] >= 300000, "its bucket")
+    client.call("CONFIG", "SET", "slowlog-log-slower-than", 0)
+    client.call("CONFIG", "SET", "slowlog-max-len", 3)
+    client.call("AUTH", "secret")
+    client.call("PING", "x" * 200)
+    words = [entry[3] for entry in client.call("SLOWLOG", "GET")]
+    equal(words[:2], [[b"PING", b"x" * 128 + b"... (72 more bytes)"], [b"AUTH", b"(redacted)"]],
+          "every command is kept, without passwords")
+    equal(client.call("SLOWLOG", "LEN"), 3, "not more than slowlog-max-len")
+    client.call("CONFIG", "SET", "slowlog-log-slower-than", -1)
+    client.call("SLOWLOG", "RESET")
+    client.call("PING")
+    equal(client.call("SLOWLOG", "LEN"), 0, "nothing is kept")
+
+
+@case()
+def transactions_are_of_one_moment(t):
+    """Two counters that are only ever raised together are never seen apart, over three workers."""
+    server = t.start("--threads", "3")
+    writers = [t.own(talk.Resp(server.resp_port)) for _ in range(4)]
+    reader = t.own(talk.Resp(server.resp_port))
+    raised = b"".join(talk.command(*words) for words in (
+        ("MULTI",), ("INCR", "one"), ("INCRBY", "two", 1), ("INCR", "three"), ("EXEC",)))
+    rounds = 400 // SCALE
+    for writer in writers:
+        writer.send(raised * rounds)
+    for _ in range(200 // SCALE):
+        reader.send(talk.command("MULTI") + talk.command("GET", "three") +
+                    talk.command("GET", "one") + talk.command("GET", "two") + talk.command("EXEC"))
+        replies = [reader.reply() for _ in range(5)]
+        true(len(set(replies[4])) == 1, "seen apart: %r" % replies[4])
+    for writer in writers:
+        for _ in range(rounds):
+            replies = [writer.reply() for _ in range(5)]
+            true(len(set(replies[4])) == 1, "raised apart: %r" % replies[4])
+    equal(reader.call("MGET", "one", "two", "three"), [b"%d" % (4 * rounds)] * 3, "in the end")
+
+
+@case()
+def watches_guard_against_other_workers(t):
+    """Optimistic locking as clients do it: no increment is lost, though all take turns at it."""
+    server = t.start("--threads", "3")
+    clients = [t.own(talk.Resp(server.resp_port)) for _ in range(6)]
+    clients[0].call("SET", "n", 0)
+    done, failed = 0, 0
+    for _ in range(150 // SCALE):
+        for client in clients:
+            client.send(talk.command("WATCH", "n") + talk.command("GET", "n"))
+        values = [(client.reply(), client.reply())[1] for client in clients]
+        for client, value in zip(clients, values):
+            client.send(talk.command("MULTI") + talk.command("SET", "n", int(value) + 1) +
+                        talk.command("EXEC"))
+        for client in clients:
+            result = [client.reply() for _ in range(3)][2]
+            done += result is not None
+            failed += result is None
+    equal(int(clients[0].call("GET", "n")), done, "increments, %d of them refused" % failed)
+    true(done >= 150 // SCALE and failed > 0, "%d done, %d refused" % (done, failed))
 
 
 def clients_of(client, *words):

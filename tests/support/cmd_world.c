@@ -90,6 +90,7 @@ static void init_service(struct world *world)
         .store = world->store,
         .scripts = &world->scripts,
         .clients = &world->clients,
+        .slowlog = &world->slowlog,
         .start_ms = WORLD_NOW_MS - 3000,
         .executable = "/usr/bin/ebb",
         .config_file = "",
@@ -120,6 +121,7 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
     options_init(&world->options);
     script_cache_init(&world->scripts);
     clients_init(&world->clients);
+    slowlog_init(&world->slowlog);
     require(store_create(&world->store, &config) == STORE_OK, "no store");
     store_session_init(&world->session, world->store);
     world->session.now_ms = WORLD_NOW_MS;
@@ -151,6 +153,7 @@ void world_release(struct world *world)
     store_destroy(world->store);
     clients_remove(&world->clients, &world->client);
     clients_release(&world->clients);
+    slowlog_release(&world->slowlog);
     script_cache_release(&world->scripts);
     options_release(&world->options);
     ebb_buf_release(&world->out);

@@ -14,6 +14,7 @@
 #include "../../server/clients.h"
 #include "../../server/cmd/cmd.h"
 #include "../../server/cmd/script.h"
+#include "../../server/cmd/slowlog.h"
 #include "../../server/options.h"
 
 #define WORLD_NOW_MS INT64_C(1700000000123)
@@ -23,6 +24,7 @@ struct world {
     struct service service;
     struct script_cache scripts;
     struct clients clients;
+    struct slowlog slowlog;
     struct store *store;
     struct store_session session;
     struct counters counters;

@@ -30,15 +30,19 @@ void clients_add(struct clients *clients, struct client *client)
     clients_unlock(clients);
 }
 
-void clients_remove(struct clients *clients, struct client *client)
+static void unlink_from(struct clients *clients, struct client *client)
 {
-    if (client->next == NULL)
-        return;
-    clients_lock(clients);
     client->previous->next = client->next;
     client->next->previous = client->previous;
     if (clients->first == client)
         clients->first = client->next == client ? NULL : client->next;
     client->next = client->previous = NULL;
+}
+
+void clients_remove(struct clients *clients, struct client *client)
+{
+    clients_lock(clients);
+    if (client->next != NULL)
+        unlink_from(clients, client);
     clients_unlock(clients);
 }

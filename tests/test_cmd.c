@@ -272,7 +272,7 @@ static void connection_knows_its_client(void **state)
     static const char description[] =
         "id=7 addr=127.0.0.1:50000 laddr=127.0.0.1:6379 name=me age=2 idle=0 flags=N db=0 sub=0 "
         "psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 obl=0 oll=0 omem=0 "
-        "tot-mem=%zu cmd=client|%s user=default redir=-1 resp=2 lib-name=redis-py "
+        "tot-mem=%zu events=r cmd=client|%s user=default redir=-1 resp=2 lib-name=redis-py "
         "lib-ver=5.0\n\r\n";
     char line[500];
     snprintf(line, sizeof(line), description, sizeof(struct client), "info");

@@ -332,26 +332,29 @@ void cmd_command_list(struct cmd_context *context)
 
 /* ---- COMMAND GETKEYS ---- */
 
-/* Where the keys of a command line stand: every step-th word from first to last. */
+/* Where the keys of a command line stand: every step-th word from first on. */
 struct key_words {
-    uint32_t first, last, step; /* first 0: none */
+    uint32_t first, count, step;
 };
 
-static struct key_words find_keys(const struct command *command, const struct ebb_slice *args,
-                                  uint32_t count)
+/* false: the number of keys that the command line gives is none. */
+static bool find_keys(const struct command *command, const struct ebb_slice *args, uint32_t count,
+                      struct key_words *keys)
 {
-    struct key_words keys = {0, 0, 1};
     int64_t number;
 
     if (command->flags & COMMAND_COUNTED_KEYS) {
-        if (ebb_parse_i64(args[2].data, args[2].len, &number) && number > 0 && number <= count - 3)
-            keys = (struct key_words){3, 2 + (uint32_t)number, 1};
-    } else if (command->first_key > 0) {
-        int last = command->last_key < 0 ? (int)count + command->last_key : command->last_key;
-        keys = (struct key_words){(uint32_t)command->first_key, (uint32_t)last,
-                                  (uint32_t)command->key_step};
+        if (!ebb_parse_i64(args[2].data, args[2].len, &number) || number < 0 || number > count - 3)
+            return false;
+        *keys = (struct key_words){3, (uint32_t)number, 1};
+        return true;
     }
-    return keys;
+    int last = command->last_key < 0 ? (int)count + command->last_key : command->last_key;
+    *keys =
+        (struct key_words){.first = (uint32_t)command->first_key,
+                           .count = (uint32_t)((last - command->first_key) / command->key_step + 1),
+                           .step = (uint32_t)command->key_step};
+    return true;
 }
 
 static void reply_keys(struct cmd_context *context, bool with_flags)
@@ -373,16 +376,17 @@ static void reply_keys(struct cmd_context *context, bool with_flags)
         ebb_reply_error(reply, "ERR Invalid number of arguments specified for command");
         return;
     }
-    struct key_words keys = find_keys(command, args, count);
-    if (keys.first == 0) {
+    struct key_words keys;
+    if (!find_keys(command, args, count, &keys)) {
         ebb_reply_error(reply, "ERR Invalid arguments specified for command");
         return;
     }
-    ebb_reply_array(reply, (keys.last - keys.first) / keys.step + 1);
-    for (uint32_t i = keys.first; i <= keys.last; i += keys.step) {
+    ebb_reply_array(reply, keys.count);
+    for (uint32_t i = 0; i < keys.count; i++) {
+        struct ebb_slice name = args[keys.first + i * keys.step];
         if (with_flags)
             ebb_reply_array(reply, 2);
-        ebb_reply_bulk(reply, args[i].data, args[i].len);
+        ebb_reply_bulk(reply, name.data, name.len);
         if (with_flags)
             reply_access(reply, command);
     }

@@ -93,10 +93,22 @@ void worker_begin(struct worker *worker)
     worker->clock.slower_than_us = options_number(&options->slowlog_log_slower_than);
 }
 
-static inline void note_time(struct worker *worker, uint16_t resp_id, uint64_t ns)
+static inline void note_time(struct worker *worker, uint16_t resp_id, uint64_t ns, unsigned bucket)
 {
     counter_add(&worker->counters.resp_ns[resp_id], ns);
-    counter_add(&worker->counters.resp_latency[resp_id][latency_bucket(ns)], 1);
+    counter_add(&worker->counters.resp_latency[resp_id][bucket], 1);
+}
+
+/* What the commands that were not timed by themselves have taken, in equal parts. */
+static void note_shares(struct worker *worker, uint64_t ns)
+{
+    struct worker_timing *timing = &worker->timing;
+    if (timing->resp_count == 0)
+        return;
+    uint64_t share = ns > timing->own_ns ? (ns - timing->own_ns) / timing->resp_count : 0;
+    unsigned bucket = latency_bucket(share);
+    for (unsigned i = 0; i < timing->resp_count; i++)
+        note_time(worker, timing->resp_ids[i], share, bucket);
 }
 
 void worker_end(struct worker *worker)
@@ -107,9 +119,7 @@ void worker_end(struct worker *worker)
         return;
     uint64_t ns = clock_monotonic_ns() - timing->start_ns;
     counters_record(&worker->counters, timing->family, ns, timing->count);
-    uint64_t shared_ns = ns > timing->own_ns ? ns - timing->own_ns : 0;
-    for (unsigned i = 0; i < timing->resp_count; i++)
-        note_time(worker, timing->resp_ids[i], shared_ns / timing->resp_count);
+    note_shares(worker, ns);
 }
 
 void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
@@ -120,7 +130,7 @@ void worker_ran(struct worker *worker, enum command_family family, uint16_t resp
     if (family > timing->family)
         timing->family = family;
     if (resp_id != COMMAND_COUNT && took_ns > 0) {
-        note_time(worker, resp_id, took_ns);
+        note_time(worker, resp_id, took_ns, latency_bucket(took_ns));
         timing->own_ns += took_ns;
     } else if (resp_id != COMMAND_COUNT) {
         timing->resp_ids[timing->resp_count++] = resp_id;

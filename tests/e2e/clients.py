@@ -177,6 +177,56 @@ def python_redis_pipelines_and_pools(t):
 
 
 @case()
+def python_redis_locks_and_watches(t):
+    """Its Lock, which is three scripts, and its optimistic locking."""
+    redis = library("redis")
+    db = redis.Redis(port=t.server.resp_port)
+    lock = db.lock("lock", timeout=10)
+    true(lock.acquire(blocking=False), "the lock is free")
+    true(not db.lock("lock", timeout=10).acquire(blocking=False), "now it is not")
+    true(lock.extend(20) and 25000 < db.pttl("lock") <= 30000, "extended: %r" % db.pttl("lock"))
+    true(lock.extend(5, replace_ttl=True) and db.pttl("lock") <= 5000, "extended anew")
+    true(lock.reacquire() and 5000 < db.pttl("lock") <= 10000, "reacquired")
+    lock.release()
+    equal(db.exists("lock"), 0, "released")
+    lock.acquire()
+    db.set("lock", "somebody else's")
+    try:
+        lock.release()
+        true(False, "somebody else's lock was released")
+    except redis.exceptions.LockError:
+        pass
+    release = db.register_script("if redis.call('get', KEYS[1]) == ARGV[1] then\n"
+                                 "    return redis.call('del', KEYS[1])\nelse return 0 end")
+    equal(release(keys=["lock"], args=["somebody else's"]), 1, "a script of one's own spelling")
+    try:
+        db.eval("return 1", 0)
+        true(False, "an unknown script has run")
+    except redis.exceptions.ResponseError as error:
+        true("no Lua" in str(error), str(error))
+    db.set("n", 1)
+
+    def twice(pipe):
+        value = int(pipe.get("n"))
+        pipe.multi()
+        pipe.set("n", 2 * value)
+
+    for _ in range(5):
+        db.transaction(twice, "n")
+    equal(db.get("n"), b"32", "after five transactions")
+    with db.pipeline() as pipe:
+        pipe.watch("n")
+        db.incr("n")
+        pipe.multi()
+        pipe.get("n")
+        try:
+            pipe.execute()
+            true(False, "a transaction has run over a change")
+        except redis.exceptions.WatchError:
+            pass
+
+
+@case()
 def pymemcache_works(t):
     library("pymemcache")
     base = importlib.import_module("pymemcache.client.base")

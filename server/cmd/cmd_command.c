@@ -337,24 +337,21 @@ struct key_words {
     uint32_t first, count, step;
 };
 
-/* false: the number of keys that the command line gives is none. */
-static bool find_keys(const struct command *command, const struct ebb_slice *args, uint32_t count,
-                      struct key_words *keys)
+static struct key_words find_keys(const struct command *command, const struct ebb_slice *args,
+                                  uint32_t count)
 {
     int64_t number;
 
     if (command->flags & COMMAND_COUNTED_KEYS) {
-        if (!ebb_parse_i64(args[2].data, args[2].len, &number) || number < 0 || number > count - 3)
-            return false;
-        *keys = (struct key_words){3, (uint32_t)number, 1};
-        return true;
+        bool is_count =
+            ebb_parse_i64(args[2].data, args[2].len, &number) && number >= 0 && number <= count - 3;
+        return (struct key_words){3, is_count ? (uint32_t)number : 0, 1};
     }
     int last = command->last_key < 0 ? (int)count + command->last_key : command->last_key;
-    *keys =
-        (struct key_words){.first = (uint32_t)command->first_key,
-                           .count = (uint32_t)((last - command->first_key) / command->key_step + 1),
-                           .step = (uint32_t)command->key_step};
-    return true;
+    int step = command->key_step;
+    return (struct key_words){.first = (uint32_t)command->first_key,
+                              .count = (uint32_t)((last - command->first_key) / step + 1),
+                              .step = (uint32_t)step};
 }
 
 static void reply_keys(struct cmd_context *context, bool with_flags)
@@ -376,11 +373,7 @@ static void reply_keys(struct cmd_context *context, bool with_flags)
         ebb_reply_error(reply, "ERR Invalid number of arguments specified for command");
         return;
     }
-    struct key_words keys;
-    if (!find_keys(command, args, count, &keys)) {
-        ebb_reply_error(reply, "ERR Invalid arguments specified for command");
-        return;
-    }
+    struct key_words keys = find_keys(command, args, count);
     ebb_reply_array(reply, keys.count);
     for (uint32_t i = 0; i < keys.count; i++) {
         struct ebb_slice name = args[keys.first + i * keys.step];

@@ -27,13 +27,10 @@ enum close_reason {
 
 #define COUNTERS_DURATION_BUCKETS 13 /* upper bounds in counters.c, the last +Inf */
 
-#define LATENCY_BUCKETS 24u /* the last holds all that took longer */
-
 struct counters {
     /* commands, by id of commands.def and by memcached verb */
     uint64_t resp_commands[COMMAND_COUNT], resp_errors[COMMAND_COUNT], resp_ns[COMMAND_COUNT];
     uint64_t resp_rejected[COMMAND_COUNT]; /* of the errors: wrong arity or no AUTH, never run */
-    uint64_t resp_latency[COMMAND_COUNT][LATENCY_BUCKETS]; /* by time taken: latency_bound_ns() */
     uint64_t resp_unknown;
     uint64_t resp_error_kinds[ERROR_KIND_COUNT]; /* every error reply, by its first word */
     uint64_t mc_commands[EBB_MC_VERB_COUNT], mc_errors, mc_too_large, mc_no_memory;
@@ -65,7 +62,18 @@ static inline uint64_t counter_read(const uint64_t *counter)
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
-/* Upper bounds of resp_latency: powers of two, as Redis shows them. */
+/* ---- how long commands took; apart, as few ask for it and it is large ---- */
+
+#define LATENCY_BUCKETS 24u /* the last holds all that took longer */
+
+/* Written and read as counters are; one per worker. */
+struct latencies {
+    uint64_t by_command[COMMAND_COUNT][LATENCY_BUCKETS];
+};
+/* `sign` 1 adds, -1 takes off; `to` belongs to the caller alone. */
+void latencies_sum(struct latencies *to, const struct latencies *from, int sign);
+
+/* Upper bounds of the buckets: powers of two, as Redis shows them. */
 static inline uint64_t latency_bound_ns(unsigned bucket)
 {
     uint64_t bound = UINT64_C(1024) << bucket;

@@ -89,6 +89,20 @@ static void sum_counters(void *context, struct counters *sum)
     baseline_apply_counters(&server->baseline, sum);
 }
 
+static void total_latencies(struct server *server, struct latencies *sum)
+{
+    memset(sum, 0, sizeof(*sum));
+    for (unsigned i = 0; server->workers && i < server->worker_count; i++)
+        latencies_sum(sum, &server->workers[i].latencies, 1);
+}
+
+static void sum_latencies(void *context, struct latencies *sum)
+{
+    struct server *server = context;
+    total_latencies(server, sum);
+    baseline_apply_latencies(&server->baseline, sum);
+}
+
 static void sum_stats(void *context, struct store_stats *stats)
 {
     struct server *server = context;
@@ -100,10 +114,12 @@ static void reset_counters(void *context)
 {
     struct server *server = context;
     struct counters counters;
+    struct latencies latencies;
     struct store_stats stats;
     total_counters(server, &counters);
+    total_latencies(server, &latencies);
     store_stats(server->store, &stats);
-    baseline_reset(&server->baseline, &counters, &stats);
+    baseline_reset(&server->baseline, &counters, &latencies, &stats);
 }
 
 static void ask_to_stop(void *context)
@@ -179,6 +195,7 @@ static enum server_result start_service(struct server *server, char *error)
         .server = server,
         .counters = sum_counters,
         .counters_total = total_counters,
+        .latencies = sum_latencies,
         .store_stats = sum_stats,
         .counters_reset = reset_counters,
         .worker_count = server->worker_count,

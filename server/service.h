@@ -68,6 +68,8 @@ struct service {
     /* The same since the start, whatever CONFIG RESETSTAT has zeroed: Prometheus wants counters
      * that never go down. */
     void (*counters_total)(void *server, struct counters *sum);
+    /* How long commands took, since the start or the last counters_reset(). */
+    void (*latencies)(void *server, struct latencies *sum);
     /* store_stats(), its counts less those of the last counters_reset(). */
     void (*store_stats)(void *server, struct store_stats *stats);
     /* Zeroes what CONFIG RESETSTAT zeroes, by remembering a base of both. */

@@ -144,7 +144,10 @@ static void reply_access(struct ebb_reply *reply, const struct command *command)
     };
     unsigned flags = command->flags & (COMMAND_READ | COMMAND_WRITE);
 
-    reply_words(reply, words, 5, flags == 0 ? COMMAND_WRITE : flags);
+    reply_words(reply, words, 5,
+                flags != 0                              ? flags
+                : command->flags & COMMAND_COUNTED_KEYS ? COMMAND_WRITE
+                                                        : COMMAND_READ);
 }
 
 /* Where the keys stand, in the newer of Redis's two ways of saying it. The flags are the widest

@@ -109,12 +109,12 @@ void cmd_latency_doctor(struct cmd_context *context)
 
 /* ---- LATENCY HISTOGRAM ---- */
 
-static uint64_t observations(const struct counters *counters, size_t command)
+static uint64_t observations(const struct latencies *latencies, size_t command)
 {
     uint64_t sum = 0;
 
     for (unsigned i = 0; i < LATENCY_BUCKETS; i++)
-        sum += counters->resp_latency[command][i];
+        sum += latencies->by_command[command][i];
     return sum;
 }
 
@@ -136,14 +136,15 @@ static void reply_histogram(struct ebb_reply *reply, const uint64_t buckets[LATE
     }
 }
 
-static void reply_latency(struct ebb_reply *reply, const struct counters *counters, size_t command)
+static void reply_latency(struct ebb_reply *reply, const struct latencies *latencies,
+                          size_t command)
 {
     ebb_reply_text(reply, commands[command].name);
     ebb_reply_map(reply, 2);
     ebb_reply_text(reply, "calls");
-    ebb_reply_int(reply, (int64_t)observations(counters, command));
+    ebb_reply_int(reply, (int64_t)observations(latencies, command));
     ebb_reply_text(reply, "histogram_usec");
-    reply_histogram(reply, counters->resp_latency[command]);
+    reply_histogram(reply, latencies->by_command[command]);
 }
 
 /* Named, or under a container that is. */
@@ -165,16 +166,16 @@ static bool is_wanted(const struct cmd_context *context, const struct command *c
 void cmd_latency_histogram(struct cmd_context *context)
 {
     struct service *service = context->service;
-    struct counters counters = {0};
+    struct latencies latencies;
     size_t count = 0;
 
-    service->counters(service->server, &counters);
+    service->latencies(service->server, &latencies);
     for (size_t i = 0; i < COMMAND_COUNT; i++)
-        count += is_wanted(context, &commands[i]) && observations(&counters, i) > 0;
+        count += is_wanted(context, &commands[i]) && observations(&latencies, i) > 0;
     ebb_reply_map(&context->reply, count);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        if (is_wanted(context, &commands[i]) && observations(&counters, i) > 0)
-            reply_latency(&context->reply, &counters, i);
+        if (is_wanted(context, &commands[i]) && observations(&latencies, i) > 0)
+            reply_latency(&context->reply, &latencies, i);
     }
 }
 

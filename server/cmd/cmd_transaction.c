@@ -95,6 +95,7 @@ static bool fits_limit(struct cmd_context *context, size_t bytes)
         sizeof(*transaction) + ebb_buf_len(&transaction->queue) + transaction->watched_bytes;
     size_t limit = (size_t)options_number(&options->client_query_buffer_limit);
 
+    context->client->transaction->queue.max_bytes = limit; /* it grows to little more than that */
     if (used <= limit && bytes <= limit - used)
         return true;
     ebb_reply_error(&context->reply, "ERR Protocol error: transaction over "

@@ -238,8 +238,11 @@ static double percentile_us(const uint64_t buckets[LATENCY_BUCKETS], uint64_t to
 
 static void print_latencystats(const struct info *in, struct ebb_buf *out)
 {
+    struct latencies latencies;
+
+    in->service->latencies(in->service->server, &latencies);
     for (size_t i = 0; i < COMMAND_COUNT; i++) {
-        const uint64_t *buckets = in->counters.resp_latency[i];
+        const uint64_t *buckets = latencies.by_command[i];
         uint64_t total = 0;
         for (unsigned b = 0; b < LATENCY_BUCKETS; b++)
             total += buckets[b];

@@ -96,7 +96,7 @@ void worker_begin(struct worker *worker)
 static inline void note_time(struct worker *worker, uint16_t resp_id, uint64_t ns, unsigned bucket)
 {
     counter_add(&worker->counters.resp_ns[resp_id], ns);
-    counter_add(&worker->counters.resp_latency[resp_id][bucket], 1);
+    counter_add(&worker->latencies.by_command[resp_id][bucket], 1);
 }
 
 /* What the commands that were not timed by themselves have taken, in equal parts. */

@@ -62,6 +62,7 @@ struct worker {
     struct worker_config config;
     struct store_session session;
     struct counters counters;
+    struct latencies latencies;
 
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;

@@ -38,6 +38,13 @@ static void sum_store(void *context, struct store_stats *stats)
     store_stats(((struct world *)context)->store, stats);
 }
 
+/* Nothing is timed here. */
+static void sum_latencies(void *context, struct latencies *sum)
+{
+    (void)context;
+    memset(sum, 0, sizeof(*sum));
+}
+
 static void reset_counters(void *context)
 {
     struct world *world = context;
@@ -97,6 +104,7 @@ static void init_service(struct world *world)
         .server = world,
         .counters = sum_counters,
         .counters_total = sum_counters,
+        .latencies = sum_latencies,
         .store_stats = sum_store,
         .counters_reset = reset_counters,
         .worker_count = 1,

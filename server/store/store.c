@@ -167,8 +167,11 @@ void store_leave(struct store_session *session)
 {
     for (uint64_t left = session->locked; left != 0; left &= left - 1) {
         struct shard *shard = &session->store->shards[__builtin_ctzll(left)];
-        if (__atomic_load_n(&shard->slices.is_wanted, __ATOMIC_RELAXED))
+        unsigned wanted = __atomic_load_n(&shard->slices.wanted, __ATOMIC_RELAXED);
+        if (wanted > 0) {
+            __atomic_store_n(&shard->slices.wanted, wanted - 1, __ATOMIC_RELAXED);
             shard_slice(session->store, shard);
+        }
         shuffle(shard);
         pthread_mutex_unlock(&shard->lock);
     }

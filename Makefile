@@ -29,6 +29,9 @@ endif
 CFLAGS  ?=
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT_$(VARIANT)) $(LLHTTP_CFLAGS) $(CFLAGS)
 LDLIBS  := $(LLHTTP_LIBS) -luv -lpthread -lm
+VERSION  := $(shell sed -n 's/.*define EBB_VERSION *"\(.*\)".*/\1/p' server/service.h)
+SONAME   := libebb_alloc.so.0
+OBJCOPY  ?= objcopy
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 SRC  := $(wildcard alloc/*.c proto/*.c server/*.c server/*/*.c)
@@ -37,7 +40,7 @@ CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
-             tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
+             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
 
 .DEFAULT_GOAL := build
 .PHONY: help run build test unit e2e debug asan tsan hard check format fuzz bench bench-memory bench-alloc install deps \
@@ -98,8 +101,15 @@ bench-memory: build bench-programs ## W1..W8 on the live server, beside redis-se
 bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
 	@bench/alloc.sh $(B)/bench/alloc
 
-install: build ## install the server under PREFIX (default /usr/local)
+install: build library ## install the server and the allocator's library under PREFIX (default /usr/local)
 	install -D -m 755 $(B)/ebb $(DESTDIR)$(PREFIX)/bin/ebb
+	install -D -m 644 alloc/ebb_alloc.h $(DESTDIR)$(PREFIX)/include/ebb_alloc.h
+	install -D -m 644 $(B)/libebb_alloc.a $(DESTDIR)$(PREFIX)/lib/libebb_alloc.a
+	install -D -m 755 $(B)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libebb_alloc.so
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' alloc/ebb_alloc.pc.in \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ebb_alloc.pc
 
 deps: deps-build deps-test deps-check ## install what is missing for all of these
 
@@ -117,7 +127,8 @@ clean: ## remove everything built
 
 # ---- how things are built ----
 
-.PHONY: unit-programs thread-programs bench-programs
+.PHONY: unit-programs thread-programs bench-programs library
+library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
 bench-programs: $(B)/bench/memory $(B)/bench/alloc
 thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
@@ -138,6 +149,24 @@ $(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usag
                   $(patsubst %.c,$(B)/%.o,$(wildcard alloc/*.c))
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+# The allocator alone. Only what its public header declares is seen from outside, in both forms.
+$(B)/pic/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  compile $< (library)"
+	@$(CC) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+
+$(B)/libebb_alloc.o: $(patsubst %.c,$(B)/pic/%.o,$(wildcard alloc/*.c))
+	@$(LD) -r -o $@ $^
+	@$(OBJCOPY) --localize-hidden $@
+
+$(B)/libebb_alloc.a: $(B)/libebb_alloc.o
+	@echo "  archive $@"
+	@$(AR) rcs $@ $^
+
+$(B)/$(SONAME): $(B)/libebb_alloc.o
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ -lpthread
 
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)

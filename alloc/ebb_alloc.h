@@ -27,6 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* of the library, nothing else is seen from outside */
+#endif
+
 #define EBB_PAGE_BYTES    4096u
 #define EBB_GRANULE_BYTES 4u     /* objects are aligned to this, refs count it */
 #define EBB_REF_BITS      38u    /* a ref fits in so many bits: 1 TiB of granules */
@@ -230,5 +234,9 @@ int ebb_pool_check(struct ebb_pool *pool);
 int ebb_heap_check(const struct ebb_heap *heap);
 /* True when ref is a live object of the heap. */
 bool ebb_is_live(const struct ebb_heap *heap, ebb_ref ref);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

@@ -47,16 +47,16 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: deps-build ## install what is missing, build, and serve in the foreground (ARGS="--port 7000")
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --silent build
 	@exec $(B)/ebb $(ARGS)
 
 build: $(B)/ebb ## build the server (VARIANT=release|debug|asan|tsan|hard)
 
 test: deps-test ## install what is missing and run all tests
-	@$(MAKE) --no-print-directory build unit-programs
+	@$(MAKE) --no-print-directory build unit-programs bench-programs
 	@$(MAKE) --no-print-directory VARIANT=asan build unit-programs
 	@$(MAKE) --no-print-directory VARIANT=hard build unit-programs
 	@$(MAKE) --no-print-directory VARIANT=tsan thread-programs

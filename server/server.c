@@ -456,9 +456,14 @@ static const struct stage {
     enum server_result (*start)(struct server *server, char *error);
     void (*stop)(struct server *server);
 } stages[] = {
-    {start_log, stop_log},         {start_store, stop_store},     {start_service, stop_service},
-    {start_admin, stop_admin},     {start_main, stop_main},       {start_listeners, stop_listeners},
-    {start_handles, stop_handles}, {start_workers, stop_workers},
+    {start_log, stop_log},
+    {start_store, stop_store},
+    {start_service, stop_service},
+    {start_admin, stop_admin},
+    {start_main, stop_main},
+    {start_handles, stop_handles},
+    {start_listeners, stop_listeners},
+    {start_workers, stop_workers},
 };
 
 void server_destroy(struct server *server)

@@ -182,8 +182,19 @@ void store_leave(struct store_session *session)
 
 static void show(const struct found *found, struct store_value *value)
 {
-    *value = (struct store_value){found->item.value, found->item.meta.value_len,
-                                  found->item.meta.expire_ms, found->item.meta.flags};
+    const struct item_meta *meta = &found->item.meta;
+    *value = (struct store_value){.data = found->item.value,
+                                  .len = meta->value_len,
+                                  .expire_ms = meta->expire_ms,
+                                  .flags = meta->flags,
+                                  .marks = meta->marks,
+                                  .cas = meta->cas,
+                                  .access_s = meta->access_s};
+}
+
+static uint32_t now_s(const struct store_session *session)
+{
+    return (uint32_t)(session->now_ms / 1000);
 }
 
 bool store_get(struct store_session *session, const struct store_key *key,
@@ -196,6 +207,7 @@ bool store_get(struct store_session *session, const struct store_key *key,
         return false;
     stat_add(&shard->stats.hits, 1);
     show(&found, value);
+    item_note_use(ebb_at(shard->base, found.ref), &found.item.meta, now_s(session));
     return true;
 }
 
@@ -215,13 +227,18 @@ static int64_t storable_expire(int64_t expire_ms)
     return expire_ms < ITEM_EXPIRE_MAX_MS ? expire_ms : ITEM_EXPIRE_MAX_MS;
 }
 
-int store_set(struct store_session *session, const struct store_key *key,
-              const struct store_value *value)
+int store_set_marked(struct store_session *session, const struct store_key *key,
+                     const struct store_value *value, unsigned marks, uint64_t unique)
 {
     struct shard *shard = session_shard(session, key);
     struct found found;
     bool exists = shard_find(shard, key, session->now_ms, &found);
-    struct item_meta meta = {.expire_ms = storable_expire(value->expire_ms), .flags = value->flags};
+    struct item_meta meta = {.expire_ms = storable_expire(value->expire_ms),
+                             .flags = value->flags,
+                             .marks = marks,
+                             .cas = unique};
+    if (exists && found.item.meta.access_s != 0)
+        meta.access_s = now_s(session);
     if (value->expire_ms == STORE_KEEP_TTL)
         meta.expire_ms = exists ? found.item.meta.expire_ms : 0;
     if (item_is_dead(&meta, session->now_ms)) {
@@ -236,6 +253,12 @@ int store_set(struct store_session *session, const struct store_key *key,
     return error;
 }
 
+int store_set(struct store_session *session, const struct store_key *key,
+              const struct store_value *value)
+{
+    return store_set_marked(session, key, value, 0, 0);
+}
+
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
                size_t head_len, const char *tail, size_t tail_len)
 {
@@ -246,6 +269,7 @@ int store_join(struct store_session *session, const struct store_key *key, const
     if (exists) {
         meta.expire_ms = found.item.meta.expire_ms;
         meta.flags = found.item.meta.flags;
+        meta.access_s = found.item.meta.access_s != 0 ? now_s(session) : 0;
     }
     struct pieces pieces = {head, tail, head_len, tail_len};
     int error = shard_put(shard, key, exists ? &found : NULL, meta, &pieces);
@@ -300,6 +324,42 @@ bool store_cas_matches(struct store_session *session, const struct store_key *ke
     struct found found;
     return unique != 0 && shard_find(session_shard(session, key), key, session->now_ms, &found) &&
            found.item.meta.cas == unique;
+}
+
+bool store_mark(struct store_session *session, const struct store_key *key, unsigned set,
+                unsigned clear)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    meta.marks = (meta.marks & ~clear) | set;
+    return meta.marks == found.item.meta.marks || shard_relabel(shard, &found, meta) == STORE_OK;
+}
+
+bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    meta.cas = unique;
+    return shard_relabel(shard, &found, meta) == STORE_OK;
+}
+
+bool store_keep_access(struct store_session *session, const struct store_key *key)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    if (meta.access_s != 0)
+        return true;
+    meta.access_s = now_s(session);
+    return shard_relabel(shard, &found, meta) == STORE_OK;
 }
 
 size_t store_usage(struct store_session *session, const struct store_key *key)

@@ -120,6 +120,8 @@ void ebb_heap_reset(struct ebb_heap *heap);
 size_t ebb_slot_bytes(const struct ebb_heap *heap, ebb_ref ref);
 /* The slot size that ebb_alloc(bytes) would use. Pure. */
 size_t ebb_round_bytes(size_t bytes);
+/* The class that ebb_alloc(bytes) would use, EBB_CLASS_COUNT for large ones. Pure. */
+unsigned ebb_class_of(size_t bytes);
 
 static inline void *ebb_at(void *base, ebb_ref ref)
 {

@@ -378,6 +378,11 @@ size_t ebb_slot_bytes(const struct ebb_heap *heap, ebb_ref ref)
     return span_slot_bytes(heap->pool, pool_span(heap->pool, find_live(heap, ref, &slot)));
 }
 
+unsigned ebb_class_of(size_t bytes)
+{
+    return bytes > EBB_LARGE_BYTES ? EBB_CLASS_COUNT : class_of(bytes);
+}
+
 size_t ebb_round_bytes(size_t bytes)
 {
     if (bytes > EBB_LARGE_BYTES)

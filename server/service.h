@@ -38,9 +38,10 @@ struct client {
     uint16_t last_command;                /* COMMAND_... id, COMMAND_COUNT: none */
     char *name;                           /* CLIENT SETNAME; malloc, NULL: none */
     char *library_name, *library_version; /* CLIENT SETINFO; malloc, NULL */
+    struct mc_dump *dump;                 /* that memcached's client waits for; malloc, NULL */
     struct connection *connection;        /* for the functions below */
 };
-void client_release(struct client *client); /* frees the texts */
+void client_release(struct client *client); /* frees the texts and the dump */
 
 struct service {
     struct options *options;

@@ -75,5 +75,7 @@ const struct command *command_find_sub(const struct command *container, const ch
 void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args);
 /* The same for memcached; context->reply.out is used, the rest of reply is not. */
 void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *command);
+/* While client->dump is there: writes the next piece of it. false: that was the last one. */
+bool cmd_mc_dump(struct cmd_context *context);
 
 #endif

@@ -14,6 +14,7 @@
 #include "../clock.h"
 #include "../options.h"
 #include "dialect.h"
+#include "dump.h"
 #include "unsent.h"
 
 /* Browsers and scrapers that say nothing for so long are let go, whatever the option timeout is. */
@@ -97,6 +98,7 @@ void connection_close(struct connection *connection, enum close_reason reason)
         return;
     struct worker *worker = connection_worker(connection);
     connection->is_closing = true;
+    dump_end(connection);
     unlink_from(worker, connection);
     /* Before the socket closes: a client that sees it closed may come again at once. */
     __atomic_sub_fetch(worker->config.open_connections, 1, __ATOMIC_RELAXED);
@@ -273,6 +275,10 @@ void connection_resume(struct connection *connection)
 {
     if (connection->is_ending) {
         connection_close(connection, connection->end_reason);
+        return;
+    }
+    if (connection->dump) {
+        dump_resume(connection);
         return;
     }
     if (!connection->is_paused)

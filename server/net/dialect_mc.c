@@ -8,6 +8,7 @@
 
 #include "../cmd/cmd.h"
 #include "../options.h"
+#include "dump.h"
 #include "unsent.h"
 
 /* What a client that has not logged in may send as a value. */
@@ -21,9 +22,15 @@ static const enum command_family families[EBB_MC_VERB_COUNT] = {
     [EBB_MC_PREPEND] = FAMILY_WRITE,   [EBB_MC_CAS] = FAMILY_WRITE,
     [EBB_MC_DELETE] = FAMILY_WRITE,    [EBB_MC_INCR] = FAMILY_WRITE,
     [EBB_MC_DECR] = FAMILY_WRITE,      [EBB_MC_TOUCH] = FAMILY_WRITE,
+    [EBB_MC_MG] = FAMILY_READ,         [EBB_MC_MS] = FAMILY_WRITE,
+    [EBB_MC_MD] = FAMILY_WRITE,        [EBB_MC_MA] = FAMILY_WRITE,
+    [EBB_MC_MN] = FAMILY_ADMIN,        [EBB_MC_ME] = FAMILY_READ,
     [EBB_MC_FLUSH_ALL] = FAMILY_ADMIN, [EBB_MC_VERSION] = FAMILY_ADMIN,
     [EBB_MC_VERBOSITY] = FAMILY_ADMIN, [EBB_MC_STATS] = FAMILY_ADMIN,
-    [EBB_MC_QUIT] = FAMILY_ADMIN,
+    [EBB_MC_QUIT] = FAMILY_ADMIN,      [EBB_MC_CACHE_MEMLIMIT] = FAMILY_ADMIN,
+    [EBB_MC_LRU] = FAMILY_ADMIN,       [EBB_MC_LRU_CRAWLER] = FAMILY_ADMIN,
+    [EBB_MC_SLABS] = FAMILY_ADMIN,     [EBB_MC_SHUTDOWN] = FAMILY_ADMIN,
+    [EBB_MC_WATCH] = FAMILY_ADMIN,
 };
 
 static enum command_family family_of(const struct ebb_mc_command *command)
@@ -121,6 +128,8 @@ static void run_command(struct connection *connection)
     else
         cmd_run_mc(&context, command);
     worker_ran(worker, family_of(command), COMMAND_COUNT);
+    if (connection->client.dump)
+        dump_begin(connection);
     if (connection->client.close_after_reply)
         connection_end(connection, CLOSE_CLIENT);
     if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {

@@ -75,6 +75,7 @@ static void visit_item(const struct shard *shard, ebb_ref ref, struct visitor *v
                                 .len = view.meta.value_len,
                                 .expire_ms = view.meta.expire_ms,
                                 .flags = view.meta.flags,
+                                .header_bytes = view.header_bytes,
                                 .marks = view.meta.marks,
                                 .cas = view.meta.cas,
                                 .access_s = view.meta.access_s};

@@ -187,6 +187,7 @@ static void show(const struct found *found, struct store_value *value)
                                   .len = meta->value_len,
                                   .expire_ms = meta->expire_ms,
                                   .flags = meta->flags,
+                                  .header_bytes = found->item.header_bytes,
                                   .marks = meta->marks,
                                   .cas = meta->cas,
                                   .access_s = meta->access_s};

@@ -87,6 +87,7 @@ struct store_value {
     int64_t expire_ms; /* 0: never */
     uint32_t flags;    /* memcached's */
     /* Only told, never taken: */
+    uint32_t header_bytes;
     unsigned marks;    /* enum store_mark, as before this use */
     uint64_t cas;      /* memcached's unique; 0: none given out yet */
     uint32_t access_s; /* the last use before this one, unix s; 0: unknown */

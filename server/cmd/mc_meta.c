@@ -68,6 +68,13 @@ static void answer_code(struct cmd_context *context, const struct ebb_mc_command
     ebb_mc_write_end(out, NULL);
 }
 
+/* The unique number of what has just been stored, even of what was stored to be gone at once. */
+static uint64_t unique_of(struct cmd_context *context, const struct store_key *key)
+{
+    uint64_t unique = store_cas_unique(context->store, key);
+    return unique != 0 ? unique : store_cas_unused(context->store, key);
+}
+
 /* ---- times ---- */
 
 /* Seconds until then, a part of one counting as one. */
@@ -95,20 +102,33 @@ static uint64_t seconds_since(const struct cmd_context *context, uint32_t access
     return access_s == 0 || access_s > now_s ? 0 : (uint64_t)(now_s - access_s);
 }
 
+/* When a key that the command makes is to go: N and T both say, and the last has it. */
+static int64_t created_expire_ms(const struct pass *pass)
+{
+    const struct ebb_mc_command *command = pass->command;
+    int64_t exptime = 0;
+
+    for (uint32_t i = 1; i < command->keys.count; i++) {
+        char letter = command->keys.at[i].data[0];
+        if (letter == 'N' || letter == 'T')
+            exptime = letter == 'N' ? command->vivify_exptime : command->exptime;
+    }
+    return mc_expire_ms(pass->context, exptime);
+}
+
 /* ---- mg ---- */
 
 /* A first miss with N leaves an empty item and makes this client the one to fill it. */
 static void vivify(struct pass *pass)
 {
-    const struct ebb_mc_command *command = pass->command;
-    struct store_value empty = {.data = "",
-                                .expire_ms = mc_expire_ms(pass->context, command->vivify_exptime)};
+    struct store_session *store = pass->context->store;
+    unsigned marks = STORE_WON | (has(pass->command, 'u') ? 0 : STORE_FETCHED);
+    struct store_value empty = {.data = "", .expire_ms = created_expire_ms(pass)};
     struct store_value old;
 
-    if (store_peek(pass->context->store, &pass->key, &old))
+    if (store_peek(store, &pass->key, &old))
         return;
-    if (store_set_marked(pass->context->store, &pass->key, &empty, STORE_WON, command->new_cas) !=
-        STORE_OK)
+    if (store_set_marked(store, &pass->key, &empty, marks, pass->command->new_cas) != STORE_OK)
         return; /* a miss, then */
     pass->is_created = true;
     pass->value = (struct store_value){.data = ""};
@@ -122,7 +142,8 @@ static bool find(struct pass *pass)
     if (has(pass->command, 'N'))
         vivify(pass);
     if (has(pass->command, 'c')) /* before the value is looked at: it may move it */
-        pass->unique = store_cas_unique(store, &pass->key);
+        pass->unique = pass->is_created ? unique_of(pass->context, &pass->key)
+                                        : store_cas_unique(store, &pass->key);
     if (pass->is_created) {
         mc_count_read(pass->context->counters, has(pass->command, 'T'), false);
         return true;
@@ -204,7 +225,7 @@ static void settle(const struct pass *pass)
         store_mark(store, &pass->key, STORE_WON, 0);
     if (has(pass->command, 'l'))
         store_keep_access(store, &pass->key);
-    if (has(pass->command, 'T'))
+    if (has(pass->command, 'T') && !pass->is_created)
         store_set_expire(store, &pass->key, pass->value.expire_ms);
 }
 
@@ -415,7 +436,7 @@ static int begin_number(struct pass *pass, uint64_t *number)
     char text[EBB_NUM_TEXT_BYTES];
     struct store_value value = {.data = text,
                                 .len = ebb_format_u64(text, command->initial),
-                                .expire_ms = mc_expire_ms(pass->context, command->vivify_exptime)};
+                                .expire_ms = created_expire_ms(pass)};
 
     *number = command->initial;
     pass->is_created = true;
@@ -492,7 +513,7 @@ void mc_run_arithmetic(struct cmd_context *context, const struct ebb_mc_command 
         return;
     }
     if (has(command, 'c'))
-        pass.unique = store_cas_unique(context->store, &pass.key);
+        pass.unique = unique_of(context, &pass.key);
     size_t reply_at = ebb_buf_len(out);
     char text[EBB_NUM_TEXT_BYTES];
     struct ebb_slice data = {text, ebb_format_u64(text, number)};
@@ -503,7 +524,7 @@ void mc_run_arithmetic(struct cmd_context *context, const struct ebb_mc_command 
     for (uint32_t i = 1; i < command->keys.count; i++)
         pass_flag_of_sum(&pass, &command->keys.at[i]);
     ebb_mc_write_end(out, has(command, 'v') ? &data : NULL);
-    if (has(command, 'T'))
+    if (has(command, 'T') && !pass.is_created)
         store_set_expire(context->store, &pass.key, pass.value.expire_ms);
     /* A number that this command made is told even to the quiet, as memcached does. */
     if (has(command, 'q') && !pass.is_created)

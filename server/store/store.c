@@ -320,6 +320,11 @@ uint64_t store_cas_unique(struct store_session *session, const struct store_key 
     return shard_relabel(shard, &found, meta) == STORE_OK ? meta.cas : 0;
 }
 
+uint64_t store_cas_unused(struct store_session *session, const struct store_key *key)
+{
+    return ++session_shard(session, key)->cas_last;
+}
+
 bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique)
 {
     struct found found;

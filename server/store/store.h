@@ -107,7 +107,7 @@ bool store_peek(struct store_session *session, const struct store_key *key,
  * deletes the key. STORE_OK, ENOMEM or ETOOBIG. */
 int store_set(struct store_session *session, const struct store_key *key,
               const struct store_value *value);
-/* The same for a value with marks (no STORE_FETCHED) and a unique of the caller's (0: none). */
+/* The same for a value with marks and a unique of the caller's (0: none). */
 int store_set_marked(struct store_session *session, const struct store_key *key,
                      const struct store_value *value, unsigned marks, uint64_t unique);
 /* Sets the value's bytes to head + tail, keeping time and flags (no marks) of an existing item; one
@@ -121,6 +121,8 @@ bool store_set_expire(struct store_session *session, const struct store_key *key
 /* memcached's unique number of the present value: given out on first asking, new after each change.
  * 0: no such key, or no memory. May move the item. */
 uint64_t store_cas_unique(struct store_session *session, const struct store_key *key);
+/* A number that no value of the key will have: for one that is gone as soon as it is set. */
+uint64_t store_cas_unused(struct store_session *session, const struct store_key *key);
 /* Whether `unique` is still the number of the present value. */
 bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique);
 /* Takes the marks `clear` from the key and gives it the marks `set`, with value and time as they

@@ -5,6 +5,7 @@
  */
 #include "server.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -18,6 +19,7 @@
 #include "admin/admin.h"
 #include "baseline.h"
 #include "clock.h"
+#include "cmd/mc_auth.h"
 #include "libc_heap.h"
 #include "log.h"
 #include "net/connection.h"
@@ -145,9 +147,22 @@ static void make_run_id(char run_id[41])
         snprintf(run_id + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* A server that nobody could log in to is better not started. */
+static enum server_result check_auth_file(const struct options *options, char *error)
+{
+    int result = options->auth_file[0] != '\0' ? mc_auth_check_file(options->auth_file) : 0;
+    if (result == 0)
+        return SERVER_OK;
+    failed(error, options->auth_file,
+           result == -EINVAL ? "no name:password line in it (auth-file)" : strerror(-result));
+    return SERVER_BAD_SETUP;
+}
+
 static enum server_result start_service(struct server *server, char *error)
 {
-    (void)error;
+    enum server_result checked = check_auth_file(server->options, error);
+    if (checked != SERVER_OK)
+        return checked;
     uv_mutex_init(&server->options_mutex);
     baseline_init(&server->baseline);
     ssize_t len = readlink("/proc/self/exe", server->executable, sizeof(server->executable) - 1);

@@ -85,6 +85,7 @@ static void put_connections(struct sample *sample)
     put(sample, "rejected_connections", counters->rejected_maxclients);
     put(sample, "bytes_read", counters->received_bytes[PROTOCOL_MEMCACHED]);
     put(sample, "bytes_written", counters->sent_bytes[PROTOCOL_MEMCACHED]);
+    put(sample, "auth_cmds", counters->mc_auths);
     put(sample, "auth_errors", counters->auth_failures);
 }
 

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "../clock.h"
+#include "../cmd/mc_auth.h"
 #include "../options.h"
 #include "dialect.h"
 #include "dump.h"
@@ -293,8 +294,10 @@ void connection_resume(struct connection *connection)
 
 /* ---- opening ---- */
 
-static bool needs_password(struct service *service)
+static bool needs_password(struct service *service, enum protocol protocol)
 {
+    if (protocol == PROTOCOL_MEMCACHED)
+        return mc_auth_is_needed(service);
     service->options_lock(service->server);
     bool needs = service->options->requirepass[0] != '\0';
     service->options_unlock(service->server);
@@ -308,7 +311,7 @@ static void init_client(struct connection *connection, const struct handover *ha
     connection->client = (struct client){
         .id = handover->client_id,
         .resp_version = 2,
-        .authenticated = !needs_password(worker->config.service),
+        .authenticated = !needs_password(worker->config.service, handover->protocol),
         .protocol = handover->protocol,
         .connected_ms = now_ms,
         .last_command_ms = now_ms,

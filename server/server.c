@@ -20,6 +20,7 @@
 #include "baseline.h"
 #include "clock.h"
 #include "cmd/mc_auth.h"
+#include "cmd/mc_detail.h"
 #include "libc_heap.h"
 #include "log.h"
 #include "net/connection.h"
@@ -170,6 +171,7 @@ static enum server_result start_service(struct server *server, char *error)
     server->service = (struct service){
         .options = server->options,
         .store = server->store,
+        .detail = mc_detail_create(),
         .start_ms = clock_unix_ms(),
         .executable = server->executable,
         .config_file = server->options->config_file,
@@ -186,11 +188,16 @@ static enum server_result start_service(struct server *server, char *error)
         .options_unlock = unlock_options,
     };
     make_run_id(server->service.run_id);
+    if (!server->service.detail) {
+        uv_mutex_destroy(&server->options_mutex);
+        return failed(error, "can't create the service", "out of memory");
+    }
     return SERVER_OK;
 }
 
 static void stop_service(struct server *server)
 {
+    mc_detail_destroy(server->service.detail);
     baseline_release(&server->baseline);
     uv_mutex_destroy(&server->options_mutex);
 }

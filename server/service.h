@@ -16,6 +16,7 @@
 #define EBB_REDIS_VERSION     "7.2.4"  /* the Redis whose commands we speak, for clients that ask */
 #define EBB_MEMCACHED_VERSION "1.6.27" /* the same for memcached */
 
+struct mc_detail;
 struct options;
 struct store;
 struct store_stats;
@@ -46,11 +47,12 @@ void client_release(struct client *client); /* frees the texts and the dump */
 struct service {
     struct options *options;
     struct store *store;
-    int64_t start_ms;        /* unix time */
-    char run_id[41];         /* 40 hex digits */
-    const char *executable;  /* path, or "" */
-    const char *config_file; /* path, or "" */
-    void *server;            /* context of the functions */
+    struct mc_detail *detail; /* memcached's `stats detail` */
+    int64_t start_ms;         /* unix time */
+    char run_id[41];          /* 40 hex digits */
+    const char *executable;   /* path, or "" */
+    const char *config_file;  /* path, or "" */
+    void *server;             /* context of the functions */
     /* Sums the counters of all workers. */
     void (*counters)(void *server, struct counters *sum);
     /* The same since the start, whatever CONFIG RESETSTAT has zeroed: Prometheus wants counters

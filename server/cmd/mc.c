@@ -8,7 +8,7 @@
 
 #include <string.h>
 
-#include "mc_stats.h"
+#include "mc_detail.h"
 
 #define MC_KEYS_CHUNK     64u
 #define MC_RELATIVE_MAX_S (60 * 60 * 24 * 30) /* larger times are unix times */
@@ -79,6 +79,7 @@ static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command
         unique = store_cas_unique(context->store, key);
     bool is_hit = store_get(context->store, key, &value);
     mc_count_read(context->counters, is_touch, is_hit);
+    mc_detail_note_read(context->service, key, is_hit);
     if (!is_hit)
         return;
     ebb_mc_write_value(context->reply.out, (struct ebb_slice){key->data, key->len}, value.flags,
@@ -243,13 +244,6 @@ static void run_quit(struct cmd_context *context, const struct ebb_mc_command *c
     context->client->close_after_reply = true;
 }
 
-static void run_stats(struct cmd_context *context, const struct ebb_mc_command *command)
-{
-    store_leave(context->store); /* the sums look at every shard */
-    if (!mc_stats_print(context, &command->keys))
-        mc_answer_error(context, command, "ERROR");
-}
-
 static void (*const handlers[EBB_MC_VERB_COUNT])(struct cmd_context *context,
                                                  const struct ebb_mc_command *command) = {
     [EBB_MC_GET] = run_get,
@@ -275,7 +269,7 @@ static void (*const handlers[EBB_MC_VERB_COUNT])(struct cmd_context *context,
     [EBB_MC_FLUSH_ALL] = run_flush_all,
     [EBB_MC_VERSION] = run_version,
     [EBB_MC_VERBOSITY] = run_verbosity,
-    [EBB_MC_STATS] = run_stats,
+    [EBB_MC_STATS] = mc_run_stats,
     [EBB_MC_QUIT] = run_quit,
     [EBB_MC_CACHE_MEMLIMIT] = mc_run_memlimit,
     [EBB_MC_LRU] = mc_run_lru,
@@ -310,5 +304,6 @@ void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *comman
         return;
     }
     counter_add(&context->counters->mc_commands[command->verb], 1);
+    mc_detail_note_write(context->service, command);
     handlers[command->verb](context, command);
 }

@@ -15,6 +15,7 @@
 struct mc_dump {
     enum mc_dump_form form;
     uint64_t cursor;
+    uint64_t left; /* lines that may still be written */
     bool wants_all;
     bool wants[DUMP_CLASS_COUNT];
 };
@@ -54,12 +55,41 @@ void mc_dump_begin(struct cmd_context *context, const struct ebb_mc_command *com
         return;
     }
     dump->form = form;
+    dump->left = UINT64_MAX;
     dump->wants_all = is_word(classes, "all") || is_word(classes, "hash");
     if (!dump->wants_all && !parse_classes(dump, classes)) {
         mc_answer_error(context, command, "BADCLASS invalid class id");
         free(dump);
         return;
     }
+    context->client->dump = dump;
+}
+
+void mc_dump_begin_items(struct cmd_context *context, const struct ebb_mc_command *command)
+{
+    const struct ebb_slice *words = command->keys.at;
+    uint64_t class_id, limit;
+
+    if (command->keys.count < 3) {
+        mc_answer_error(context, command, "CLIENT_ERROR bad command line");
+        return;
+    }
+    if (!ebb_parse_u64(words[1].data, words[1].len, &class_id) ||
+        !ebb_parse_u64(words[2].data, words[2].len, &limit)) {
+        mc_answer_error(context, command, "CLIENT_ERROR bad command line format");
+        return;
+    }
+    struct mc_dump *dump = class_id <= DUMP_CLASS_COUNT ? calloc(1, sizeof(*dump)) : NULL;
+    if (dump == NULL) {
+        mc_answer_error(context, command,
+                        class_id > DUMP_CLASS_COUNT ? "CLIENT_ERROR Illegal slab id"
+                                                    : "SERVER_ERROR out of memory");
+        return;
+    }
+    dump->form = MC_DUMP_ITEM;
+    dump->left = limit == 0 ? UINT64_MAX : limit;
+    if (class_id > 0)
+        dump->wants[class_id - 1] = true;
     context->client->dump = dump;
 }
 
@@ -91,7 +121,7 @@ static size_t uri_encode(char *text, const char *key, size_t len)
 
 struct piece {
     struct cmd_context *context;
-    const struct mc_dump *dump;
+    struct mc_dump *dump;
 };
 
 static void write_meta(struct cmd_context *context, const char *key, size_t key_len,
@@ -129,14 +159,26 @@ static void dump_key(void *user, const char *key, size_t key_len, const struct s
     size_t bytes = value->header_bytes + key_len + value->len;
 
     /* A longer key came through RESP: no memcached client could name it. */
-    if (key_len == 0 || key_len > EBB_MC_KEY_MAX_BYTES ||
+    if (key_len == 0 || key_len > EBB_MC_KEY_MAX_BYTES || piece->dump->left == 0 ||
         (!piece->dump->wants_all && !piece->dump->wants[store_class_of(bytes)]))
         return;
-    if (piece->dump->form == MC_DUMP_META)
+    bool is_text = mc_key_is_text(key, key_len);
+    struct ebb_buf *out = piece->context->reply.out;
+    switch (piece->dump->form) {
+    case MC_DUMP_META:
         write_meta(piece->context, key, key_len, value, bytes);
-    else
-        write_get(piece->context->reply.out, key, key_len,
-                  (value->marks & STORE_BINARY_KEY) != 0 || !mc_key_is_text(key, key_len));
+        break;
+    case MC_DUMP_GET:
+        write_get(out, key, key_len, (value->marks & STORE_BINARY_KEY) != 0 || !is_text);
+        break;
+    case MC_DUMP_ITEM: /* has no way to spell such keys */
+        if (!is_text)
+            return;
+        ebb_buf_printf(out, "ITEM %.*s [%zu b; %lld s]\r\n", (int)key_len, key, value->len,
+                       (long long)(value->expire_ms / 1000));
+        break;
+    }
+    piece->dump->left--;
 }
 
 bool cmd_mc_dump(struct cmd_context *context)
@@ -146,9 +188,9 @@ bool cmd_mc_dump(struct cmd_context *context)
 
     dump->cursor =
         store_scan(context->store, MC_DATABASE, dump->cursor, DUMP_KEYS, dump_key, &piece);
-    if (dump->cursor != 0)
+    if (dump->cursor != 0 && dump->left > 0)
         return true;
-    ebb_mc_write_line(context->reply.out, dump->form == MC_DUMP_META ? "END" : "EN");
+    ebb_mc_write_line(context->reply.out, dump->form == MC_DUMP_GET ? "EN" : "END");
     free(dump);
     context->client->dump = NULL;
     return false;

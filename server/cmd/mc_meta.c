@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "handler.h"
+#include "mc_detail.h"
 
 /* What the pass over the flags of mg and ma knows and finds out. */
 struct pass {
@@ -146,11 +147,13 @@ static bool find(struct pass *pass)
                                         : store_cas_unique(store, &pass->key);
     if (pass->is_created) {
         mc_count_read(pass->context->counters, has(pass->command, 'T'), false);
+        mc_detail_note_read(pass->context->service, &pass->key, false);
         return true;
     }
     bool is_hit = has(pass->command, 'u') ? store_peek(store, &pass->key, &pass->value)
                                           : store_get(store, &pass->key, &pass->value);
     mc_count_read(pass->context->counters, has(pass->command, 'T'), is_hit);
+    mc_detail_note_read(pass->context->service, &pass->key, is_hit);
     return is_hit;
 }
 

@@ -52,6 +52,10 @@ void mc_run_arithmetic(struct cmd_context *context, const struct ebb_mc_command 
 void mc_run_noop(struct cmd_context *context, const struct ebb_mc_command *command);
 void mc_run_debug(struct cmd_context *context, const struct ebb_mc_command *command);
 
+/* mc_stats.c */
+
+void mc_run_stats(struct cmd_context *context, const struct ebb_mc_command *command);
+
 /* mc_tools.c */
 
 void mc_run_memlimit(struct cmd_context *context, const struct ebb_mc_command *command);

@@ -15,7 +15,7 @@ import time
 import ebb
 import script
 import talk
-from case import MIB, Failed, Skipped, case, equal, program, shown, true
+from case import MIB, RSS_COUNTS, SCALE, Failed, Skipped, case, equal, program, shown, true
 
 WIRE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire")
 SHOWN_MOST = 20
@@ -395,3 +395,37 @@ def memcached_stats_count(t):
                  "bytes_written", "total_items", "cmd_flush", "cmd_touch"):
         true(name in stats, "stats lacks " + name)
     true(re.match(rb"VERSION \d+\.\d+\.\d+$", client.ask("version")), "version")
+
+
+@case()
+def a_dump_waits_for_its_reader(t):
+    """Others are served, and no more is in memory than the reader takes; keys that stay are given
+    once, however the rest changes; commands behind it are run after it."""
+    count = 30000 // SCALE
+    client = t.resp()
+    for number in range(count):
+        client.send(talk.command("SET", "key:%d:%s" % (number, "x" * 150), "v"))
+    for _ in range(count):
+        client.reply()
+    reader = t.own(talk.Memcached(t.server.memcached_port, receive_bytes=4096))
+    rss = t.server.rss()
+    reader.send(b"lru_crawler metadump all\r\nmn\r\nversion\r\n")
+    other = t.memcached()
+    for number in range(500):
+        equal(other.ask("set other:%d 0 0 1" % number, "x"), b"STORED", "a set meanwhile")
+    true(t.server.rss() - rss < 4 * MIB or not RSS_COUNTS, "a dump held in memory")
+    text = reader.until(b"END\r\n")
+    seen = re.findall(rb"^key=key%3A(\d+)%3Ax+ exp=-1 la=\d+ cas=0 fetch=no cls=\d+ size=\d+$", text,
+                      re.MULTILINE)
+    equal(len(seen), count, "lines")
+    equal(len(set(seen)), count, "keys")
+    equal(reader.line(), b"MN", "the command behind it")
+    true(reader.line().startswith(b"VERSION"), "and the next")
+    reader.send(b"lru_crawler mgdump hash\r\n")
+    other.ask("mn")
+    reader.vanish()
+    again = t.memcached()
+    again.send(b"lru_crawler mgdump all\r\n" * 3)
+    for _ in range(3):
+        true(again.until(b"\r\nEN\r\n").count(b"\r\n") > count, "mgdump")
+    t.memcached().send(b"lru_crawler metadump all\r\n")  # under way when the server ends

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../server/cmd/mc_detail.h"
+
 #define WORLD_ANSWER_MAX_BYTES (256u << 20)
 
 static void require(bool condition, const char *what)
@@ -83,6 +85,7 @@ static void init_service(struct world *world)
     world->service = (struct service){
         .options = &world->options,
         .store = world->store,
+        .detail = mc_detail_create(),
         .start_ms = WORLD_NOW_MS - 3000,
         .executable = "/usr/bin/ebb",
         .config_file = "",
@@ -138,6 +141,7 @@ void world_release(struct world *world)
     store_leave(&world->session);
     require(store_check(world->store) == 0, "the store is damaged");
     store_destroy(world->store);
+    mc_detail_destroy(world->service.detail);
     client_release(&world->client);
     options_release(&world->options);
     ebb_buf_release(&world->out);
@@ -198,6 +202,8 @@ const char *world_mc(struct world *world, const char *text)
         ssize_t used = ebb_mc_parse(&parser, text, left, &command);
         require(used > 0, "not whole commands");
         cmd_run_mc(&world->context, &command);
+        while (world->client.dump != NULL)
+            cmd_mc_dump(&world->context);
         text += used;
         left -= (size_t)used;
     }

@@ -183,7 +183,7 @@ void ebb_mc_command_release(struct ebb_mc_command *command);
 struct ebb_mc_parser {
     uint64_t skip_bytes;    /* bytes of a refused value still to be thrown away */
     size_t value_max_bytes; /* set by the caller; larger values are refused and skipped */
-    size_t need_bytes;      /* after 0: with fewer bytes in total the answer stays 0 */
+    size_t need_bytes;      /* after 0: with fewer bytes in total the answer stays 0; else 0 */
     size_t scanned_bytes;   /* of the line, known to hold no line end */
     bool has_begun;         /* a command was seen: the binary protocol is no longer looked for */
     const char *error;      /* after < 0: line for the reply, without line end */

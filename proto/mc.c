@@ -407,6 +407,7 @@ ssize_t ebb_mc_parse(struct ebb_mc_parser *parser, const char *bytes, size_t len
                      struct ebb_mc_command *command)
 {
     forget(command);
+    parser->need_bytes = 0;
     if (len == 0) {
         parser->need_bytes = 1;
         return 0;

@@ -219,6 +219,25 @@ static void meta_skips_the_value_of_a_refused_set(void **state)
            "too large: ms k\n= SERVER_ERROR object too large for cache\n");
 }
 
+/* What is to be skipped may come any time: nothing is waited for, whatever was before. */
+static void meta_needs_nothing_once_a_command_is_over(void **state)
+{
+    (void)state;
+    static const char set[] = "set k 0 0 3\r\nabc\r\n";
+    struct ebb_mc_parser parser;
+    struct ebb_mc_command command;
+    ebb_mc_parser_init(&parser, 1024);
+    ebb_mc_command_init(&command);
+    assert_int_equal(ebb_mc_parse(&parser, set, 14, &command), 0);
+    assert_int_equal(parser.need_bytes, 18);
+    assert_int_equal(ebb_mc_parse(&parser, set, 18, &command), 18);
+    assert_int_equal(parser.need_bytes, 0);
+    assert_int_equal(ebb_mc_parse(&parser, "ms k 3 z\r\n", 10, &command), 10);
+    assert_int_equal(parser.need_bytes, 0);
+    assert_int_equal(parser.skip_bytes, 5);
+    ebb_mc_command_release(&command);
+}
+
 static void meta_adds_and_asks_for_one_without_a_delta(void **state)
 {
     (void)state;
@@ -325,6 +344,7 @@ int main(void)
         cmocka_unit_test(meta_refuses_wrong_flags),
         cmocka_unit_test(meta_limits_opaques),
         cmocka_unit_test(meta_skips_the_value_of_a_refused_set),
+        cmocka_unit_test(meta_needs_nothing_once_a_command_is_over),
         cmocka_unit_test(meta_adds_and_asks_for_one_without_a_delta),
         cmocka_unit_test(mc_reads_what_tools_say),
         cmocka_unit_test(base64_goes_there_and_back),

@@ -208,7 +208,8 @@ bool store_get(struct store_session *session, const struct store_key *key,
         return false;
     stat_add(&shard->stats.hits, 1);
     show(&found, value);
-    item_note_use(ebb_at(shard->base, found.ref), &found.item.meta, now_s(session));
+    if (!(value->marks & STORE_FETCHED) || value->access_s != 0)
+        item_note_use(ebb_at(shard->base, found.ref), &found.item.meta, now_s(session));
     return true;
 }
 

@@ -398,6 +398,22 @@ def memcached_stats_count(t):
 
 
 @case()
+def a_refused_value_may_come_later(t):
+    """Behind a command that itself came in two parts."""
+    client, value = t.memcached(), b"v" * 50000
+    for line, answer in ((b"ms k 3 z", b"CLIENT_ERROR invalid flag"),
+                         (b"set k 0 0 %d" % (600 * MIB), b"SERVER_ERROR object too large for cache")):
+        client.send(b"set a 0 0 50000\r\n" + value[:100])
+        time.sleep(0.05)
+        client.send(value[100:] + b"\r\n" + line + b"\r\n")
+        equal(client.line(), b"STORED", "the command before")
+        equal(client.line(), answer, "the refused one")
+        if b"ms" in line:
+            client.send(b"mn\n\r\nmn\r\n")
+            equal(client.line(), b"MN", "the command behind it")
+
+
+@case()
 def a_dump_waits_for_its_reader(t):
     """Others are served, and no more is in memory than the reader takes; keys that stay are given
     once, however the rest changes; commands behind it are run after it."""

@@ -403,9 +403,9 @@ def a_refused_value_may_come_later(t):
     client, value = t.memcached(), b"v" * 50000
     for line, answer in ((b"ms k 3 z", b"CLIENT_ERROR invalid flag"),
                          (b"set k 0 0 %d" % (600 * MIB), b"SERVER_ERROR object too large for cache")):
-        client.send(b"set a 0 0 50000\r\n" + value[:100])
+        client.send(b"set a 0 0 50000\r\n" + value[:25000])
         time.sleep(0.05)
-        client.send(value[100:] + b"\r\n" + line + b"\r\n")
+        client.send(value[25000:] + b"\r\n" + line + b"\r\n")
         equal(client.line(), b"STORED", "the command before")
         equal(client.line(), answer, "the refused one")
         if b"ms" in line:

@@ -43,7 +43,7 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e debug asan tsan hard check format fuzz bench bench-memory bench-alloc install deps \
+.PHONY: help run build test unit e2e debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-alloc install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -91,6 +91,15 @@ format: deps-check ## format the sources as `make check` wants them
 
 fuzz: deps-fuzz ## fuzz the parsers and the allocator, FOR=60 seconds each
 	@tests/fuzz/run.sh $(or $(FOR),60)
+
+fuzz-alloc: deps-fuzz ## fuzz the allocator alone, FOR=60 seconds
+	@tests/fuzz/run.sh $(or $(FOR),60) alloc
+
+soak: deps-test deps-fuzz ## what is too long for `make test`: some two hours, FOR=600 seconds each
+	@$(MAKE) --no-print-directory bench-programs
+	@for variant in release asan tsan hard; do \
+	    $(MAKE) --no-print-directory VARIANT=$$variant build unit-programs || exit 1; done
+	@tests/soak.sh $(or $(FOR),600)
 
 bench: build bench-programs ## short versions of all benchmarks, in a few minutes
 	@bench/run.sh $(B)/ebb

@@ -8,13 +8,12 @@
 
 #include "proc.h"
 
-#define REST_MS    2000
-#define HOME_MAX_S 40
-#define GROUP      1000u /* chunks that belong together */
-#define MIB        (1024.0 * 1024)
-#define RATIO_WRITTEN                                                                              \
-    1.10 /* resident over live bytes, beside a MiB: while upkeep is still at work */
-#define RATIO_RESTED 1.06 /* and when it has done */
+#define REST_MS      2000
+#define HOME_MAX_S   40
+#define GROUP        1000u /* chunks that belong together */
+#define MIB          (1024.0 * 1024)
+#define RATIO_MAX    1.10      /* resident over live bytes, beside ... */
+#define RATIO_BESIDE (2 * MIB) /* ... a page for each class and the metadata of an arena */
 
 static void add_cost(struct report *report, struct bed_cost before, uint64_t operations)
 {
@@ -26,10 +25,10 @@ static void add_cost(struct report *report, struct bed_cost before, uint64_t ope
 
 /* ---- W1..W8 ---- */
 
-static void add_ratio(struct bed *bed, struct report *report, const char *name, double most)
+static void add_ratio(struct bed *bed, struct report *report, const char *name)
 {
     double live = (double)bed->live_bytes;
-    report_add_bound(report, name, bed_resident(bed) / live, most + MIB / live);
+    report_add_bound(report, name, bed_resident(bed) / live, RATIO_MAX + RATIO_BESIDE / live);
     bed_verify(bed);
 }
 
@@ -42,21 +41,21 @@ void alloc_workload(const struct alloc_plan *plan, struct report *report,
     bed_open(&bed, plan->kind, plan->live_bytes / least + 1, plan->seed);
     struct bed_cost begin = bed_cost();
     bed_write(&bed, workload->before, plan->live_bytes, written);
-    add_ratio(&bed, report, "fill_ratio", RATIO_WRITTEN);
+    add_ratio(&bed, report, "fill_ratio");
     if (workload->delete_percent > 0) {
         bed_thin(&bed, bed.table.count - bed.table.count * workload->delete_percent / 100);
         bed_rest(&bed, REST_MS);
-        add_ratio(&bed, report, "delete_ratio", RATIO_RESTED);
+        add_ratio(&bed, report, "delete_ratio");
     }
     if (workload->after.most > 0) {
         bed_write(&bed, workload->after, plan->live_bytes, written);
-        add_ratio(&bed, report, "refill_ratio", RATIO_WRITTEN);
+        add_ratio(&bed, report, "refill_ratio");
     }
     struct bed_cost cost = bed_cost();
     uint64_t operations = bed.operations;
     bed_thin(&bed, bed.table.count / 10);
     bed_rest(&bed, REST_MS);
-    add_ratio(&bed, report, "thin_ratio", RATIO_RESTED);
+    add_ratio(&bed, report, "thin_ratio");
     bed_thin(&bed, 0);
     bed_rest(&bed, REST_MS);
     report_add_bound(report, "empty_bytes", bed_resident(&bed), 1024 * 1024);

@@ -49,10 +49,13 @@ void alloc_workload(const struct alloc_plan *plan, struct report *report,
     }
     if (workload->after.most > 0) {
         bed_write(&bed, workload->after, plan->live_bytes, written);
-        add_ratio(&bed, report, "refill_ratio");
+        /* No bound here: a bare allocator writes gigabytes a second, and upkeep has its budget. */
+        report_add(report, "refill_ratio", bed_resident(&bed) / (double)bed.live_bytes);
     }
     struct bed_cost cost = bed_cost();
     uint64_t operations = bed.operations;
+    bed_rest(&bed, REST_MS);
+    add_ratio(&bed, report, "rest_ratio");
     bed_thin(&bed, bed.table.count / 10);
     bed_rest(&bed, REST_MS);
     add_ratio(&bed, report, "thin_ratio");

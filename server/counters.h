@@ -37,7 +37,7 @@ struct counters {
     /* memcached's own hit counters, for `stats` */
     uint64_t mc_get_hits, mc_get_misses, mc_touch_hits, mc_touch_misses, mc_delete_hits,
         mc_delete_misses, mc_incr_hits, mc_incr_misses, mc_decr_hits, mc_decr_misses, mc_cas_hits,
-        mc_cas_misses, mc_cas_badval;
+        mc_cas_misses, mc_cas_badval, mc_auths;
     uint64_t http_requests, scrapes;
     uint64_t auth_failures;
     /* durations of batches, by family of their slowest kind (counters.c has the bounds) */

@@ -5,6 +5,7 @@
  */
 #include "server.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -21,6 +22,8 @@
 #include "clock.h"
 #include "cmd/script.h"
 #include "cmd/slowlog.h"
+#include "cmd/mc_auth.h"
+#include "cmd/mc_detail.h"
 #include "libc_heap.h"
 #include "log.h"
 #include "net/connection.h"
@@ -173,9 +176,22 @@ static void make_run_id(char run_id[41])
         snprintf(run_id + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* A server that nobody could log in to is better not started. */
+static enum server_result check_auth_file(const struct options *options, char *error)
+{
+    int result = options->auth_file[0] != '\0' ? mc_auth_check_file(options->auth_file) : 0;
+    if (result == 0)
+        return SERVER_OK;
+    failed(error, options->auth_file,
+           result == -EINVAL ? "no name:password line in it (auth-file)" : strerror(-result));
+    return SERVER_BAD_SETUP;
+}
+
 static enum server_result start_service(struct server *server, char *error)
 {
-    (void)error;
+    enum server_result checked = check_auth_file(server->options, error);
+    if (checked != SERVER_OK)
+        return checked;
     uv_mutex_init(&server->options_mutex);
     baseline_init(&server->baseline);
     script_cache_init(&server->scripts);
@@ -189,6 +205,7 @@ static enum server_result start_service(struct server *server, char *error)
         .scripts = &server->scripts,
         .clients = &server->clients,
         .slowlog = &server->slowlog,
+        .detail = mc_detail_create(),
         .start_ms = clock_unix_ms(),
         .executable = server->executable,
         .config_file = server->options->config_file,
@@ -207,6 +224,10 @@ static enum server_result start_service(struct server *server, char *error)
         .options_unlock = unlock_options,
     };
     make_run_id(server->service.run_id);
+    if (!server->service.detail) {
+        uv_mutex_destroy(&server->options_mutex);
+        return failed(error, "can't create the service", "out of memory");
+    }
     return SERVER_OK;
 }
 
@@ -215,6 +236,7 @@ static void stop_service(struct server *server)
     slowlog_release(&server->slowlog);
     clients_release(&server->clients);
     script_cache_release(&server->scripts);
+    mc_detail_destroy(server->service.detail);
     baseline_release(&server->baseline);
     uv_mutex_destroy(&server->options_mutex);
 }
@@ -522,9 +544,14 @@ static const struct stage {
     enum server_result (*start)(struct server *server, char *error);
     void (*stop)(struct server *server);
 } stages[] = {
-    {start_log, stop_log},         {start_store, stop_store},     {start_service, stop_service},
-    {start_admin, stop_admin},     {start_main, stop_main},       {start_listeners, stop_listeners},
-    {start_handles, stop_handles}, {start_workers, stop_workers},
+    {start_log, stop_log},
+    {start_store, stop_store},
+    {start_service, stop_service},
+    {start_admin, stop_admin},
+    {start_main, stop_main},
+    {start_handles, stop_handles},
+    {start_listeners, stop_listeners},
+    {start_workers, stop_workers},
 };
 
 void server_destroy(struct server *server)

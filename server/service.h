@@ -17,6 +17,7 @@
 #define EBB_MEMCACHED_VERSION "1.6.27" /* the same for memcached */
 
 struct clients;
+struct mc_detail;
 struct options;
 struct script_cache;
 struct slowlog;
@@ -48,9 +49,10 @@ struct client {
     uint32_t queued;                      /* commands between MULTI and EXEC */
     size_t input_bytes, output_bytes;     /* that wait on its connection */
     struct client *next, *previous;       /* in clients.h */
+    struct mc_dump *dump;                 /* that memcached's client waits for; malloc, NULL */
     struct connection *connection;        /* for the functions below */
 };
-void client_release(struct client *client); /* frees the texts */
+void client_release(struct client *client); /* frees the texts and the dump */
 
 struct service {
     struct options *options;
@@ -58,11 +60,12 @@ struct service {
     struct script_cache *scripts;
     struct clients *clients;
     struct slowlog *slowlog;
-    int64_t start_ms;        /* unix time */
-    char run_id[41];         /* 40 hex digits */
-    const char *executable;  /* path, or "" */
-    const char *config_file; /* path, or "" */
-    void *server;            /* context of the functions */
+    struct mc_detail *detail; /* memcached's `stats detail` */
+    int64_t start_ms;         /* unix time */
+    char run_id[41];          /* 40 hex digits */
+    const char *executable;   /* path, or "" */
+    const char *config_file;  /* path, or "" */
+    void *server;             /* context of the functions */
     /* Sums the counters of all workers. */
     void (*counters)(void *server, struct counters *sum);
     /* The same since the start, whatever CONFIG RESETSTAT has zeroed: Prometheus wants counters

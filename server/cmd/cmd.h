@@ -96,5 +96,7 @@ void cmd_run_queued(struct cmd_context *context);
 void cmd_client_gone(struct client *client, struct store_session *store, struct counters *counters);
 /* The same for memcached; context->reply.out is used, the rest of reply is not. */
 void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *command);
+/* While client->dump is there: writes the next piece of it. false: that was the last one. */
+bool cmd_mc_dump(struct cmd_context *context);
 
 #endif

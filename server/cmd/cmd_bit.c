@@ -346,7 +346,7 @@ static void combine_sources(struct cmd_context *context, enum bit_op op, unsigne
     for (uint32_t at = 2; at < context->count; at += count) {
         count = enter_keys(context, at, 1, KEYS_ATOMIC, keys);
         for (uint32_t i = at == 2; i < count; i++) {
-            struct store_value value = {"", 0, 0, 0};
+            struct store_value value = {.data = ""};
             store_peek(context->store, &keys[i], &value);
             bool is_first = at + i == 3;
             apply(is_first && op != BIT_NOT ? BIT_OR : op, result, len, &value);

@@ -185,7 +185,7 @@ static bool run_write(struct cmd_context *context, const struct field *field, un
 static void run_fields(struct cmd_context *context, const struct plan *plan)
 {
     struct store_key key = enter_key(context, 1);
-    struct store_value value = {"", 0, 0, 0};
+    struct store_value value = {.data = ""};
     unsigned char *bytes = NULL;
     struct field field = {0};
     bool is_changed = false;

@@ -77,6 +77,7 @@ uint32_t enter_keys(struct cmd_context *context, uint32_t from, uint32_t step,
 /* Whether the client may run commands: it logged in, or there is no password. */
 bool auth_passed(struct cmd_context *context);
 bool auth_has_password(struct cmd_context *context);
+bool auth_is_same(struct ebb_slice given, struct ebb_slice right); /* in constant time */
 /* Logs the client in if user and password are right; counts it if not. */
 bool auth_try(struct cmd_context *context, struct ebb_slice user, struct ebb_slice password);
 

@@ -14,8 +14,10 @@
 #include "../clients.h"
 #include "../clock.h"
 #include "../cmd/cmd.h"
+#include "../cmd/mc_auth.h"
 #include "../options.h"
 #include "dialect.h"
+#include "dump.h"
 #include "unsent.h"
 
 /* Browsers and scrapers that say nothing for so long are let go, whatever the option timeout is. */
@@ -102,6 +104,7 @@ void connection_close(struct connection *connection, enum close_reason reason)
     struct worker *worker = connection_worker(connection);
     connection->is_closing = true;
     clients_remove(worker->config.service->clients, &connection->client);
+    dump_end(connection);
     unlink_from(worker, connection);
     /* Before the socket closes: a client that sees it closed may come again at once. */
     __atomic_sub_fetch(worker->config.open_connections, 1, __ATOMIC_RELAXED);
@@ -280,6 +283,10 @@ void connection_resume(struct connection *connection)
         connection_close(connection, connection->end_reason);
         return;
     }
+    if (connection->dump) {
+        dump_resume(connection);
+        return;
+    }
     if (!connection->is_paused)
         return;
     connection->is_paused = false;
@@ -292,8 +299,10 @@ void connection_resume(struct connection *connection)
 
 /* ---- opening ---- */
 
-static bool needs_password(struct service *service)
+static bool needs_password(struct service *service, enum protocol protocol)
 {
+    if (protocol == PROTOCOL_MEMCACHED)
+        return mc_auth_is_needed(service);
     service->options_lock(service->server);
     bool needs = service->options->requirepass[0] != '\0';
     service->options_unlock(service->server);
@@ -307,7 +316,7 @@ static void init_client(struct connection *connection, const struct handover *ha
     connection->client = (struct client){
         .id = handover->client_id,
         .resp_version = 2,
-        .authenticated = !needs_password(worker->config.service),
+        .authenticated = !needs_password(worker->config.service, handover->protocol),
         .protocol = handover->protocol,
         .connected_ms = now_ms,
         .last_command_ms = now_ms,

@@ -71,8 +71,14 @@ static void visit_item(const struct shard *shard, ebb_ref ref, struct visitor *v
     item_read(ebb_at(shard->base, ref), &view);
     if (view.meta.database != visitor->database || item_is_dead(&view.meta, visitor->now_ms))
         return;
-    struct store_value value = {view.value, view.meta.value_len, view.meta.expire_ms,
-                                view.meta.flags};
+    struct store_value value = {.data = view.value,
+                                .len = view.meta.value_len,
+                                .expire_ms = view.meta.expire_ms,
+                                .flags = view.meta.flags,
+                                .header_bytes = view.header_bytes,
+                                .marks = view.meta.marks,
+                                .cas = view.meta.cas,
+                                .access_s = view.meta.access_s};
     visitor->visit(visitor->context, view.key, view.meta.key_len, &value);
     visitor->items_left -= visitor->items_left > 0;
 }

@@ -36,9 +36,10 @@ struct shard_stats {
     size_t large_item_bytes; /* of items above EBB_LARGE_BYTES */
 };
 
-/* Upkeep's slices of a shard. Written with the lock held, but is_wanted; read without. */
+/* Upkeep's slices of a shard. Written with the lock held, but `wanted`; read without. */
 struct slices {
-    bool is_wanted;           /* upkeep found the shard busy: whoever has it runs the slice */
+    unsigned wanted;          /* upkeep found the shard busy: whoever has it runs so many slices,
+                                 one each time it lets go */
     bool has_more;            /* the last one left something to do */
     int64_t overdue_ms;       /* how late the most overdue visit was */
     size_t reclaimable_bytes; /* by compaction, after the last one */

@@ -9,8 +9,7 @@
 
 #include "store_internal.h"
 
-#define SLICE_NS      100000u /* of work under a lock */
-#define EXPIRE_GAP_MS 250     /* a span is visited no more often than this */
+#define EXPIRE_GAP_MS 250 /* a span is visited no more often than this */
 #define EXPLAIN_NS    1000000000u
 
 uint64_t upkeep_now_ns(void)
@@ -126,7 +125,6 @@ void shard_slice(struct store *store, struct shard *shard)
     int64_t now_ms = (int64_t)store->now_ms();
     enum ebb_reason reason = EBB_REASON_NONE;
     struct slices *slices = &shard->slices;
-    __atomic_store_n(&slices->is_wanted, false, __ATOMIC_RELAXED);
     __atomic_store_n(&slices->overdue_ms, overdue_ms(shard, now_ms), __ATOMIC_RELAXED);
     bool more = expire(shard, now_ms, deadline);
     more = slice_compact(shard, EBB_URGE_CALM, deadline, &reason) || more;

@@ -201,8 +201,11 @@ void store_leave(struct store_session *session)
         return;
     for (uint64_t left = session->locked; left != 0; left &= left - 1) {
         struct shard *shard = &session->store->shards[__builtin_ctzll(left)];
-        if (__atomic_load_n(&shard->slices.is_wanted, __ATOMIC_RELAXED))
+        unsigned wanted = __atomic_load_n(&shard->slices.wanted, __ATOMIC_RELAXED);
+        if (wanted > 0) {
+            __atomic_store_n(&shard->slices.wanted, wanted - 1, __ATOMIC_RELAXED);
             shard_slice(session->store, shard);
+        }
         shuffle(shard);
         pthread_mutex_unlock(&shard->lock);
     }
@@ -224,8 +227,20 @@ void store_release(struct store_session *session)
 
 static void show(const struct found *found, struct store_value *value)
 {
-    *value = (struct store_value){found->item.value, found->item.meta.value_len,
-                                  found->item.meta.expire_ms, found->item.meta.flags};
+    const struct item_meta *meta = &found->item.meta;
+    *value = (struct store_value){.data = found->item.value,
+                                  .len = meta->value_len,
+                                  .expire_ms = meta->expire_ms,
+                                  .flags = meta->flags,
+                                  .header_bytes = found->item.header_bytes,
+                                  .marks = meta->marks,
+                                  .cas = meta->cas,
+                                  .access_s = meta->access_s};
+}
+
+static uint32_t now_s(const struct store_session *session)
+{
+    return (uint32_t)(session->now_ms / 1000);
 }
 
 bool store_get(struct store_session *session, const struct store_key *key,
@@ -238,6 +253,8 @@ bool store_get(struct store_session *session, const struct store_key *key,
         return false;
     stat_add(&shard->stats.hits, 1);
     show(&found, value);
+    if (!(value->marks & STORE_FETCHED) || value->access_s != 0)
+        item_note_use(ebb_at(shard->base, found.ref), &found.item.meta, now_s(session));
     return true;
 }
 
@@ -257,13 +274,18 @@ static int64_t storable_expire(int64_t expire_ms)
     return expire_ms < ITEM_EXPIRE_MAX_MS ? expire_ms : ITEM_EXPIRE_MAX_MS;
 }
 
-int store_set(struct store_session *session, const struct store_key *key,
-              const struct store_value *value)
+int store_set_marked(struct store_session *session, const struct store_key *key,
+                     const struct store_value *value, unsigned marks, uint64_t unique)
 {
     struct shard *shard = session_shard(session, key);
     struct found found;
     bool exists = shard_find(shard, key, session->now_ms, &found);
-    struct item_meta meta = {.expire_ms = storable_expire(value->expire_ms), .flags = value->flags};
+    struct item_meta meta = {.expire_ms = storable_expire(value->expire_ms),
+                             .flags = value->flags,
+                             .marks = marks,
+                             .cas = unique};
+    if (exists && found.item.meta.access_s != 0)
+        meta.access_s = now_s(session);
     if (value->expire_ms == STORE_KEEP_TTL)
         meta.expire_ms = exists ? found.item.meta.expire_ms : 0;
     if (item_is_dead(&meta, session->now_ms)) {
@@ -279,6 +301,12 @@ int store_set(struct store_session *session, const struct store_key *key,
     return error;
 }
 
+int store_set(struct store_session *session, const struct store_key *key,
+              const struct store_value *value)
+{
+    return store_set_marked(session, key, value, 0, 0);
+}
+
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
                size_t head_len, const char *tail, size_t tail_len)
 {
@@ -289,6 +317,7 @@ int store_join(struct store_session *session, const struct store_key *key, const
     if (exists) {
         meta.expire_ms = found.item.meta.expire_ms;
         meta.flags = found.item.meta.flags;
+        meta.access_s = found.item.meta.access_s != 0 ? now_s(session) : 0;
     }
     struct pieces pieces = {head, tail, head_len, tail_len};
     int error = shard_put(shard, key, exists ? &found : NULL, meta, &pieces);
@@ -303,16 +332,20 @@ int store_edit(struct store_session *session, const struct store_key *key, char 
     struct found found;
     if (!shard_find(shard, key, session->now_ms, &found))
         return STORE_ENOKEY;
-    /* An item whose number somebody has, or which somebody reads, is replaced by one like it. */
-    if (found.item.meta.cas != 0 || ebb_is_pinned(shard->items, found.ref)) {
-        struct item_meta meta = found.item.meta;
+    /* An item whose number somebody has, which is marked or being read, is replaced by one like it.
+     */
+    struct item_meta meta = found.item.meta;
+    if (meta.cas != 0 || (meta.marks & ~(unsigned)STORE_FETCHED) != 0 ||
+        ebb_is_pinned(shard->items, found.ref)) {
         struct pieces value = {.head = found.item.value, .head_len = meta.value_len};
         meta.cas = 0;
+        meta.marks = 0;
         int error = shard_put(shard, key, &found, meta, &value);
         if (error != STORE_OK)
             return error;
         shard_find(shard, key, session->now_ms, &found);
     }
+    item_note_set(ebb_at(shard->base, found.ref), &found.item.meta, now_s(session));
     *bytes = found.item.value;
     return STORE_OK;
 }
@@ -366,11 +399,52 @@ uint64_t store_cas_unique(struct store_session *session, const struct store_key 
     return shard_relabel(shard, &found, meta) == STORE_OK ? meta.cas : 0;
 }
 
+uint64_t store_cas_unused(struct store_session *session, const struct store_key *key)
+{
+    return ++session_shard(session, key)->cas_last;
+}
+
 bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique)
 {
     struct found found;
     return unique != 0 && shard_find(session_shard(session, key), key, session->now_ms, &found) &&
            found.item.meta.cas == unique;
+}
+
+bool store_mark(struct store_session *session, const struct store_key *key, unsigned set,
+                unsigned clear)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    meta.marks = (meta.marks & ~clear) | set;
+    return meta.marks == found.item.meta.marks || shard_relabel(shard, &found, meta) == STORE_OK;
+}
+
+bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    meta.cas = unique;
+    return shard_relabel(shard, &found, meta) == STORE_OK;
+}
+
+bool store_keep_access(struct store_session *session, const struct store_key *key)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    if (meta.access_s != 0)
+        return true;
+    meta.access_s = now_s(session);
+    return shard_relabel(shard, &found, meta) == STORE_OK;
 }
 
 size_t store_usage(struct store_session *session, const struct store_key *key)

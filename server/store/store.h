@@ -89,11 +89,24 @@ void store_leave(struct store_session *session);
 void store_hold(struct store_session *session);
 void store_release(struct store_session *session);
 
+/* What memcached's meta commands note of a value. All go when it is set anew. */
+enum store_mark {
+    STORE_STALE = 1,      /* to be made anew */
+    STORE_WON = 2,        /* somebody has been told to make it anew */
+    STORE_BINARY_KEY = 4, /* its key was given in base64 */
+    STORE_FETCHED = 8,    /* it has been read: noted of every item, by either protocol */
+};
+
 struct store_value {
     const char *data;
     size_t len;
     int64_t expire_ms; /* 0: never */
     uint32_t flags;    /* memcached's */
+    /* Only told, never taken: */
+    uint32_t header_bytes;
+    unsigned marks;    /* enum store_mark, as before this use */
+    uint64_t cas;      /* memcached's unique; 0: none given out yet */
+    uint32_t access_s; /* the last use before this one, unix s; 0: unknown */
 };
 
 /* ---- one key; its shard is entered ---- */
@@ -110,8 +123,11 @@ bool store_peek(struct store_session *session, const struct store_key *key,
  * deletes the key. STORE_OK, ENOMEM or ETOOBIG. */
 int store_set(struct store_session *session, const struct store_key *key,
               const struct store_value *value);
-/* Sets the value's bytes to head + tail, keeping time and flags of an existing item; one of the two
- * is usually the present value (append, prepend). */
+/* The same for a value with marks and a unique of the caller's (0: none). */
+int store_set_marked(struct store_session *session, const struct store_key *key,
+                     const struct store_value *value, unsigned marks, uint64_t unique);
+/* Sets the value's bytes to head + tail, keeping time and flags (no marks) of an existing item; one
+ * of the two is usually the present value (append, prepend). */
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
                size_t head_len, const char *tail, size_t tail_len);
 /* The value's bytes, to be changed where they lie; their number stays. Good until the next call
@@ -126,8 +142,18 @@ bool store_set_expire(struct store_session *session, const struct store_key *key
 /* memcached's unique number of the present value: given out on first asking, new after each change.
  * 0: no such key, or no memory. May move the item. */
 uint64_t store_cas_unique(struct store_session *session, const struct store_key *key);
+/* A number that no value of the key will have: for one that is gone as soon as it is set. */
+uint64_t store_cas_unused(struct store_session *session, const struct store_key *key);
 /* Whether `unique` is still the number of the present value. */
 bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique);
+/* Takes the marks `clear` from the key and gives it the marks `set`, with value and time as they
+ * are. false: no such key, or no memory for the byte more. May move the item. */
+bool store_mark(struct store_session *session, const struct store_key *key, unsigned set,
+                unsigned clear);
+/* Makes `unique` the number of the present value; 0: the next one that is asked for. */
+bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique);
+/* From now on the time of the key's last use is kept (four bytes). */
+bool store_keep_access(struct store_session *session, const struct store_key *key);
 
 /* ---- watching keys ---- */
 

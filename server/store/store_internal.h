@@ -12,6 +12,7 @@ struct upkeep {
     int64_t flush_at_ms; /* a flush_all that waits for its time, 0: none */
     size_t changes;      /* to the keyspace, at the last look */
     uint64_t slices_ns;  /* what slices had taken at the last look */
+    uint64_t called_ns;  /* when that was */
 };
 
 struct store {
@@ -58,6 +59,8 @@ static inline void shard_unlock(struct shard *shard)
 {
     pthread_mutex_unlock(&shard->lock);
 }
+
+#define SLICE_NS 100000u /* of work under a shard's lock */
 
 /* slice.c; the shard is locked */
 void shard_slice(struct store *store, struct shard *shard);

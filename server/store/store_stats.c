@@ -88,6 +88,11 @@ void store_stats(struct store *store, struct store_stats *stats)
     stats->live_peak_bytes = live > peak ? live : peak;
 }
 
+unsigned store_class_of(size_t bytes)
+{
+    return ebb_class_of(bytes);
+}
+
 void store_class_stats(struct store *store, unsigned class_index, struct ebb_class_stats *stats)
 {
     *stats = (struct ebb_class_stats){0};

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../server/cmd/mc_detail.h"
+
 #define WORLD_ANSWER_MAX_BYTES (256u << 20)
 
 static void require(bool condition, const char *what)
@@ -98,6 +100,7 @@ static void init_service(struct world *world)
         .scripts = &world->scripts,
         .clients = &world->clients,
         .slowlog = &world->slowlog,
+        .detail = mc_detail_create(),
         .start_ms = WORLD_NOW_MS - 3000,
         .executable = "/usr/bin/ebb",
         .config_file = "",
@@ -163,6 +166,7 @@ void world_release(struct world *world)
     clients_release(&world->clients);
     slowlog_release(&world->slowlog);
     script_cache_release(&world->scripts);
+    mc_detail_destroy(world->service.detail);
     options_release(&world->options);
     ebb_buf_release(&world->out);
 }
@@ -222,6 +226,8 @@ const char *world_mc(struct world *world, const char *text)
         ssize_t used = ebb_mc_parse(&parser, text, left, &command);
         require(used > 0, "not whole commands");
         cmd_run_mc(&world->context, &command);
+        while (world->client.dump != NULL)
+            cmd_mc_dump(&world->context);
         text += used;
         left -= (size_t)used;
     }

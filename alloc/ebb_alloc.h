@@ -27,6 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* of the library, nothing else is seen from outside */
+#endif
+
 #define EBB_PAGE_BYTES    4096u
 #define EBB_GRANULE_BYTES 4u     /* objects are aligned to this, refs count it */
 #define EBB_REF_BITS      38u    /* a ref fits in so many bits: 1 TiB of granules */
@@ -56,6 +60,10 @@ struct ebb_os {
     int (*commit)(void *context, void *start, size_t bytes);
     /* Gives the pages back at once; they read as zero afterwards. 0 or -1 (pages then stay). */
     int (*discard)(void *context, void *start, size_t bytes);
+    /* Puts the pages of [from, from + bytes) under [to, to + bytes), without copying; what was
+     * under `to` is given back, and `from` reads as zero afterwards. Both are usable and do not
+     * overlap. NULL: there is no such thing. 0 or -1 (nothing changed). */
+    int (*relocate)(void *context, void *from, void *to, size_t bytes);
     uint64_t (*now_ns)(void *context); /* monotonic */
 };
 extern const struct ebb_os ebb_os_system;
@@ -102,7 +110,8 @@ ebb_ref ebb_alloc(struct ebb_heap *heap, size_t bytes);
 /* Frees it; a pinned object is freed when its last pin goes. Aborts on a ref that is not live. */
 void ebb_free(struct ebb_heap *heap, ebb_ref ref);
 /* Makes the object hold `bytes`, in place where it can, else by moving it (the owner is not told:
- * the new ref is stored in *ref). The first min(old, new) bytes stay. 0, ENOMEM or EBUSY. */
+ * the new ref is stored in *ref). The first min(old, new) bytes stay; whole arenas of them are not
+ * copied but put under the new place. 0, ENOMEM or EBUSY. */
 int ebb_resize(struct ebb_heap *heap, ebb_ref *ref, size_t bytes);
 /* Frees every object in time proportional to the number of spans. None may be pinned. */
 void ebb_heap_reset(struct ebb_heap *heap);
@@ -111,6 +120,8 @@ void ebb_heap_reset(struct ebb_heap *heap);
 size_t ebb_slot_bytes(const struct ebb_heap *heap, ebb_ref ref);
 /* The slot size that ebb_alloc(bytes) would use. Pure. */
 size_t ebb_round_bytes(size_t bytes);
+/* The class that ebb_alloc(bytes) would use, EBB_CLASS_COUNT for large ones. Pure. */
+unsigned ebb_class_of(size_t bytes);
 
 static inline void *ebb_at(void *base, ebb_ref ref)
 {
@@ -184,6 +195,7 @@ struct ebb_pool_stats {
     uint64_t trim_calls, trim_bytes, trim_ns, trim_errors; /* since start */
     uint64_t refault_bytes, refault_early_bytes;           /* trimmed pages taken into use again */
     uint64_t commit_errors;
+    uint64_t relocated_bytes, relocation_errors; /* of large objects that grew */
 };
 void ebb_pool_stats(struct ebb_pool *pool, struct ebb_pool_stats *stats);
 
@@ -254,5 +266,9 @@ int ebb_pool_check(struct ebb_pool *pool);
 int ebb_heap_check(const struct ebb_heap *heap);
 /* True when ref is a live object of the heap. */
 bool ebb_is_live(const struct ebb_heap *heap, ebb_ref ref);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

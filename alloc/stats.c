@@ -24,6 +24,8 @@ void ebb_pool_stats(struct ebb_pool *pool, struct ebb_pool_stats *stats)
         .refault_bytes = pool->refault_bytes,
         .refault_early_bytes = pool->refault_early_bytes,
         .commit_errors = pool->commit_errors,
+        .relocated_bytes = pool->relocated_bytes,
+        .relocation_errors = pool->relocation_errors,
     };
     pthread_mutex_unlock(&pool->lock);
 }

@@ -6,7 +6,7 @@ set -eu
 build_apt="gcc libc6-dev make pkg-config libuv1-dev libxxhash-dev node-llhttp libjansson-dev \
 zlib1g-dev libjs-dygraphs gzip"
 test_apt="libcmocka-dev python3 redis-tools redis-server memcached python3-redis python3-pymemcache \
-libmemcached-tools curl prometheus python3-prometheus-client chromium chromium-driver"
+python3-pylibmc libmemcached-tools curl prometheus python3-prometheus-client chromium chromium-driver"
 check_apt="clang-format cppcheck"
 fuzz_apt="clang libclang-rt-dev"
 

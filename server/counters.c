@@ -61,3 +61,11 @@ void counters_subtract(struct counters *from, const struct counters *base)
     for (size_t i = 0; i < COUNTERS_WORDS; i++)
         rest[i] -= word[i];
 }
+
+void latencies_sum(struct latencies *to, const struct latencies *from, int sign)
+{
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        for (size_t b = 0; b < LATENCY_BUCKETS; b++)
+            to->by_command[i][b] += (uint64_t)sign * counter_read(&from->by_command[i][b]);
+    }
+}

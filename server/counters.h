@@ -21,6 +21,7 @@ enum close_reason {
     CLOSE_BUFFER_LIMIT, /* over a buffer limit */
     CLOSE_ERROR,        /* protocol or socket error */
     CLOSE_SHUTDOWN,
+    CLOSE_KILLED, /* CLIENT KILL */
     CLOSE_REASON_COUNT
 };
 
@@ -36,7 +37,7 @@ struct counters {
     /* memcached's own hit counters, for `stats` */
     uint64_t mc_get_hits, mc_get_misses, mc_touch_hits, mc_touch_misses, mc_delete_hits,
         mc_delete_misses, mc_incr_hits, mc_incr_misses, mc_decr_hits, mc_decr_misses, mc_cas_hits,
-        mc_cas_misses, mc_cas_badval;
+        mc_cas_misses, mc_cas_badval, mc_auths;
     uint64_t http_requests, scrapes;
     uint64_t auth_failures;
     /* durations of batches, by family of their slowest kind (counters.c has the bounds) */
@@ -63,6 +64,30 @@ static inline void counter_add(uint64_t *counter, uint64_t n)
 static inline uint64_t counter_read(const uint64_t *counter)
 {
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
+}
+
+/* ---- how long commands took; apart, as few ask for it and it is large ---- */
+
+#define LATENCY_BUCKETS 24u /* the last holds all that took longer */
+
+/* Written and read as counters are; one per worker. */
+struct latencies {
+    uint64_t by_command[COMMAND_COUNT][LATENCY_BUCKETS];
+};
+/* `sign` 1 adds, -1 takes off; `to` belongs to the caller alone. */
+void latencies_sum(struct latencies *to, const struct latencies *from, int sign);
+
+/* Upper bounds of the buckets: powers of two, as Redis shows them. */
+static inline uint64_t latency_bound_ns(unsigned bucket)
+{
+    uint64_t bound = UINT64_C(1024) << bucket;
+    return bound + bound / 128 - 1;
+}
+
+static inline unsigned latency_bucket(uint64_t ns)
+{
+    unsigned bucket = ns <= 1024 ? 0 : 64 - (unsigned)__builtin_clzll((ns - 1) >> 10);
+    return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
 }
 
 extern const double counters_duration_bounds[COUNTERS_DURATION_BUCKETS - 1]; /* seconds */

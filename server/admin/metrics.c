@@ -244,6 +244,13 @@ static const char *command_label(char *labels, const char *protocol, const char 
     return labels;
 }
 
+/* Whether anybody has sent the command: the others show no more than a count of 0.
+ * The page is a part of what a server at rest holds. */
+static bool was_sent(const struct counters *counters, size_t command)
+{
+    return counters->resp_commands[command] > 0 || counters->resp_errors[command] > 0;
+}
+
 static void write_commands(const struct metrics *metrics, struct exposition *to)
 {
     const struct counters *counters = &metrics->counters;
@@ -261,9 +268,11 @@ static void write_command_errors(const struct metrics *metrics, struct expositio
 {
     const struct counters *counters = &metrics->counters;
     char labels[LABELS_BYTES];
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        exposition_u64(to, command_label(labels, "resp", commands[i].name),
-                       counters->resp_errors[i]);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (was_sent(counters, i))
+            exposition_u64(to, command_label(labels, "resp", commands[i].name),
+                           counters->resp_errors[i]);
+    }
     exposition_u64(to, command_label(labels, "resp", "unknown"), counters->resp_unknown);
     exposition_u64(to, command_label(labels, "memcached", "any"), counters->mc_errors);
 }
@@ -282,9 +291,11 @@ static void write_error_replies(const struct metrics *metrics, struct exposition
 static void write_command_seconds(const struct metrics *metrics, struct exposition *to)
 {
     char labels[LABELS_BYTES];
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        exposition_double(to, command_label(labels, "resp", commands[i].name),
-                          (double)metrics->counters.resp_ns[i] / 1e9);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (was_sent(&metrics->counters, i))
+            exposition_double(to, command_label(labels, "resp", commands[i].name),
+                              (double)metrics->counters.resp_ns[i] / 1e9);
+    }
 }
 
 static void write_durations(const struct metrics *metrics, struct exposition *to)

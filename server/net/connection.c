@@ -11,9 +11,13 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../clients.h"
 #include "../clock.h"
+#include "../cmd/cmd.h"
+#include "../cmd/mc_auth.h"
 #include "../options.h"
 #include "dialect.h"
+#include "dump.h"
 #include "unsent.h"
 
 /* Browsers and scrapers that say nothing for so long are let go, whatever the option timeout is. */
@@ -62,6 +66,7 @@ static void count_pending(struct connection *connection)
     counter_add(&connection_worker(connection)->counters.input_bytes,
                 bytes - pending->counted_bytes);
     pending->counted_bytes = bytes;
+    client_note(connection->client.input_bytes, bytes);
 }
 
 static void drop_pending(struct connection *connection)
@@ -71,6 +76,7 @@ static void drop_pending(struct connection *connection)
         return;
     counter_add(&connection_worker(connection)->counters.input_bytes, -pending->counted_bytes);
     pending_destroy(pending);
+    client_note(connection->client.input_bytes, 0);
     connection->pending = NULL;
 }
 
@@ -86,7 +92,7 @@ static void on_closed(uv_handle_t *handle)
     struct worker *worker = connection_worker(connection);
     drop_pending(connection);
     unsent_destroy(connection);
-    client_release(&connection->client);
+    cmd_client_gone(&connection->client, &worker->session, &worker->counters);
     counter_add(&worker->counters.connection_bytes, -struct_bytes(connection));
     free(connection);
 }
@@ -97,6 +103,8 @@ void connection_close(struct connection *connection, enum close_reason reason)
         return;
     struct worker *worker = connection_worker(connection);
     connection->is_closing = true;
+    clients_remove(worker->config.service->clients, &connection->client);
+    dump_end(connection);
     unlink_from(worker, connection);
     /* Before the socket closes: a client that sees it closed may come again at once. */
     __atomic_sub_fetch(worker->config.open_connections, 1, __ATOMIC_RELAXED);
@@ -188,7 +196,7 @@ static void run_input(struct connection *connection, char *bytes, size_t len)
     worker->out.max_bytes =
         (size_t)options_number(&worker->config.service->options->client_output_limit);
     worker_begin(worker, connection->client.protocol);
-    connection->client.last_command_ms = worker->session.now_ms;
+    client_note(connection->client.last_command_ms, worker->session.now_ms);
     load_parser(connection);
     size_t used = dialect(connection)->run(connection, bytes, len);
     worker_end(worker);
@@ -275,6 +283,10 @@ void connection_resume(struct connection *connection)
         connection_close(connection, connection->end_reason);
         return;
     }
+    if (connection->dump) {
+        dump_resume(connection);
+        return;
+    }
     if (!connection->is_paused)
         return;
     connection->is_paused = false;
@@ -287,8 +299,10 @@ void connection_resume(struct connection *connection)
 
 /* ---- opening ---- */
 
-static bool needs_password(struct service *service)
+static bool needs_password(struct service *service, enum protocol protocol)
 {
+    if (protocol == PROTOCOL_MEMCACHED)
+        return mc_auth_is_needed(service);
     service->options_lock(service->server);
     bool needs = service->options->requirepass[0] != '\0';
     service->options_unlock(service->server);
@@ -302,13 +316,20 @@ static void init_client(struct connection *connection, const struct handover *ha
     connection->client = (struct client){
         .id = handover->client_id,
         .resp_version = 2,
-        .authenticated = !needs_password(worker->config.service),
+        .authenticated = !needs_password(worker->config.service, handover->protocol),
         .protocol = handover->protocol,
         .connected_ms = now_ms,
         .last_command_ms = now_ms,
         .last_command = COMMAND_COUNT,
         .connection = connection,
     };
+}
+
+/* Once it has a socket, others may see it. */
+static void enlist(struct connection *connection)
+{
+    if (connection->client.protocol == PROTOCOL_RESP)
+        clients_add(connection_worker(connection)->config.service->clients, &connection->client);
 }
 
 void connection_open(struct worker *worker, const struct handover *handover)
@@ -331,6 +352,8 @@ void connection_open(struct worker *worker, const struct handover *handover)
     if (error < 0)
         close(handover->fd);
     else
+        enlist(connection);
+    if (error == 0)
         error = uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read);
     if (error < 0)
         connection_close(connection, CLOSE_ERROR);

@@ -15,6 +15,7 @@
 
 #include <uv.h>
 
+#include "../cmd/slowlog.h"
 #include "../log.h"
 #include "../service.h"
 #include "../store/store.h"
@@ -50,6 +51,7 @@ struct worker_timing {
     uint64_t start_ns;
     uint64_t turn_start_ns, turn_end_ns; /* of the batches in this turn of the loop; 0: none yet */
     enum protocol protocol;
+    uint64_t own_ns; /* of commands timed by themselves */
     unsigned count;
     enum command_family family; /* the worst of them */
     uint16_t resp_ids[WORKER_TIMED_MAX];
@@ -64,6 +66,7 @@ struct worker {
     struct worker_config config;
     struct store_session session;
     struct counters counters;
+    struct latencies latencies;
 
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;
@@ -74,6 +77,7 @@ struct worker {
     struct ebb_args args[WORKER_BATCH_MAX];
     struct ebb_mc_command mc_command;
     struct worker_timing timing;
+    struct command_clock clock;
     size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */
     bool was_used;                              /* since the last tick */
 
@@ -82,6 +86,7 @@ struct worker {
     struct handover *given; /* guarded by mutex, like the next three */
     size_t given_count, given_capacity;
     bool is_stopping;
+    bool has_killed; /* changed atomically: clients of it are to be closed */
 };
 
 /* 0 or a negative libuv error. */
@@ -93,6 +98,8 @@ void worker_join(struct worker *worker);
 
 /* From any thread. The socket is the worker's, whatever becomes of it. */
 void worker_give(struct worker *worker, const struct handover *handover);
+/* From any thread, with the list of clients locked: the worker closes the client soon. */
+void worker_kill(struct client *client);
 /* From any thread: the worker closes everything, and its loop ends. */
 void worker_stop(struct worker *worker);
 
@@ -101,8 +108,10 @@ void worker_stop(struct worker *worker);
 /* Brackets the running of commands: sets the session's time, lets go of the store, counts. */
 void worker_begin(struct worker *worker, enum protocol protocol);
 void worker_end(struct worker *worker);
-/* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none. */
-void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id);
+/* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none, `took_ns` 0 where
+ * it takes its share of the batch. */
+void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
+                uint64_t took_ns);
 /* The read buffer, or NULL without memory. */
 char *worker_in(struct worker *worker);
 /* Gives back what a large command made grow, and brings the byte counters up to date. */

@@ -41,6 +41,8 @@ struct store_stats {
 
 /* Sums of one size class over all shards. */
 struct store;
+/* The class of an item of so many bytes, header, key and value. */
+unsigned store_class_of(size_t bytes);
 void store_class_stats(struct store *store, unsigned class_index, struct ebb_class_stats *stats);
 /* Spans of a class by fullness, 0-10 % first. Walks them under their shard's lock, a shard after
  * the other: a class has at most some tens of thousands, and this is for pages, not for scrapes. */

@@ -91,6 +91,11 @@ void store_stats(struct store *store, struct store_stats *stats)
     stats->live_peak_bytes = live > peak ? live : peak;
 }
 
+unsigned store_class_of(size_t bytes)
+{
+    return ebb_class_of(bytes);
+}
+
 void store_class_stats(struct store *store, unsigned class_index, struct ebb_class_stats *stats)
 {
     *stats = (struct ebb_class_stats){0};
@@ -148,8 +153,7 @@ static void tally_item(void *context, ebb_ref ref, void *data)
     struct item_view view;
     struct found found;
     item_read(data, &view);
-    struct store_key key =
-        store_key(tally->shard->store, view.meta.database, view.key, view.meta.key_len);
+    struct store_key key = item_key(tally->shard->store, &view);
     tally->items++;
     tally->lost += !shard_find_any(tally->shard, &key, &found) || found.ref != ref;
     tally->expires += view.meta.expire_ms != 0;

@@ -8,9 +8,12 @@
  */
 #include "store_internal.h"
 
-#define ROUND_NS          400000u /* of slices in one call, over shards with little to do */
-#define DUTY_CALM         19u     /* pause per work: 1 / (1 + 19) = 5 % of a core */
-#define DUTY_BEHIND       3u      /* 25 %: the most, however far behind */
+#define ROUND_NS          400000u  /* of slices in one call, over shards with little to do */
+#define ASK_NS            4000000u /* the longest time whose share is made up for */
+#define DUTY_CALM         19u      /* pause per work: 1 / (1 + 19) = 5 % of a core */
+#define DUTY_BEHIND       3u       /* 25 %: the most, however far behind */
+#define CALM_DIVISOR      32u      /* waste up to that part of what is resident is calm */
+#define BEHIND_DIVISOR    24u
 #define IDLE_US           100000u /* between looks while nothing is written */
 #define BUSY_US           10000u  /* while something is: waste grows with what is written */
 #define PAUSE_MIN_US      1000u
@@ -24,10 +27,16 @@ void store_set_explain(struct store *store, bool on)
     __atomic_store_n(&store->explain_on, on && store->explain != NULL, __ATOMIC_RELAXED);
 }
 
+void store_set_active_expire(struct store *store, bool on)
+{
+    __atomic_store_n(&store->expire_off, !on, __ATOMIC_RELAXED);
+}
+
 /* ---- going round the shards ---- */
 
 /* The pause per work: longer the nearer resident memory is to what is live. Waste up to 1/32 of
- * what is resident is calm, from 1/12 on upkeep works as hard as it ever may. */
+ * what is resident is calm, from 1/24 on upkeep works as hard as it ever may: a twentieth is what
+ * is promised. */
 static uint64_t duty(struct store *store)
 {
     struct ebb_pool_stats pool;
@@ -36,19 +45,33 @@ static uint64_t duty(struct store *store)
     size_t waste = pool.idle_bytes > pool.keep_bytes ? pool.idle_bytes - pool.keep_bytes : 0;
     for (unsigned s = 0; s < store->shard_count; s++)
         waste += stat_read(&store->shards[s].slices.reclaimable_bytes);
-    if (waste < WASTE_LEAST_BYTES || waste <= resident / 32)
+    if (waste < WASTE_LEAST_BYTES || waste <= resident / CALM_DIVISOR)
         return DUTY_CALM;
-    uint64_t pause = DUTY_BEHIND * (uint64_t)(resident / 12) / waste;
+    uint64_t pause = DUTY_BEHIND * (uint64_t)(resident / BEHIND_DIVISOR) / waste;
     return pause < DUTY_BEHIND ? DUTY_BEHIND : pause < DUTY_CALM ? pause : DUTY_CALM;
 }
 
-/* Runs a slice, or asks the worker that has the shard locked for one. true: it has more to do. */
-static bool run_or_ask(struct store *store, struct shard *shard)
+/* How many slices to ask of each busy shard: as much work as the time since the last call allows. A
+ * timer comes each millisecond at best, and one slice a millisecond would be too little. */
+static unsigned slices_to_ask(struct store *store)
+{
+    uint64_t now = upkeep_now_ns(), elapsed = now - store->upkeep.called_ns;
+    store->upkeep.called_ns = now;
+    if (elapsed > ASK_NS) /* at the first call, and after a long pause */
+        elapsed = ASK_NS;
+    uint64_t slices = elapsed / (1 + duty(store)) / SLICE_NS / store->shard_count;
+    return slices > 0 ? (unsigned)slices : 1;
+}
+
+/* Runs a slice, or asks the worker that has the shard locked for some. true: it has more to do. */
+static bool run_or_ask(struct store *store, struct shard *shard, unsigned slices)
 {
     if (pthread_mutex_trylock(&shard->lock) != 0) {
-        __atomic_store_n(&shard->slices.is_wanted, true, __ATOMIC_RELAXED);
-        return __atomic_load_n(&shard->slices.has_more, __ATOMIC_RELAXED);
+        bool more = __atomic_load_n(&shard->slices.has_more, __ATOMIC_RELAXED);
+        __atomic_store_n(&shard->slices.wanted, more ? slices : 1, __ATOMIC_RELAXED);
+        return more;
     }
+    __atomic_store_n(&shard->slices.wanted, 0, __ATOMIC_RELAXED);
     shard_slice(store, shard);
     bool more = shard->slices.has_more;
     shard_unlock(shard);
@@ -60,9 +83,10 @@ static bool round_of_slices(struct store *store)
 {
     struct upkeep *upkeep = &store->upkeep;
     uint64_t begin = upkeep_now_ns();
+    unsigned slices = slices_to_ask(store);
     bool more = false;
     for (unsigned s = 0; s < store->shard_count; s++) {
-        more = run_or_ask(store, &store->shards[upkeep->turn]) || more;
+        more = run_or_ask(store, &store->shards[upkeep->turn], slices) || more;
         upkeep->turn = (upkeep->turn + 1) % store->shard_count;
         if (upkeep_now_ns() - begin >= ROUND_NS)
             return more || s + 1 < store->shard_count;

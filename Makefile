@@ -26,34 +26,42 @@ LLHTTP_CFLAGS := -isystem /usr/share/include/llhttp
 LLHTTP_OBJ    := $(patsubst %,$(B)/llhttp/%.o,api http llhttp)
 endif
 
+# The page draws its charts with dygraphs, embedded at build time from the system's package.
+DYGRAPHS ?= /usr/share/javascript/dygraphs
+PAGE_FILES := $(notdir $(wildcard server/admin/page/*)) dygraph.js dygraph.css
+PAGE := $(PAGE_FILES:%=$(B)/page/%) $(PAGE_FILES:%=$(B)/page/%.gz)
+
 CFLAGS  ?=
 CFLAGS_ALL := -std=c11 -D_GNU_SOURCE $(WARN) $(OPT_$(VARIANT)) $(LLHTTP_CFLAGS) $(CFLAGS)
-LDLIBS  := $(LLHTTP_LIBS) -luv -lpthread -lm
+LDLIBS  := $(LLHTTP_LIBS) -luv -ljansson -lz -lpthread -lm
+VERSION  := $(shell sed -n 's/.*define EBB_VERSION *"\(.*\)".*/\1/p' server/service.h)
+SONAME   := libebb_alloc.so.0
+OBJCOPY  ?= objcopy
 REVISION := $(shell git rev-parse --short HEAD 2>/dev/null || echo unknown)
 
 SRC  := $(wildcard alloc/*.c proto/*.c server/*.c server/*/*.c)
-OBJ  := $(SRC:%.c=$(B)/%.o) $(LLHTTP_OBJ)
+OBJ  := $(SRC:%.c=$(B)/%.o) $(B)/server/admin/assets_data.o $(LLHTTP_OBJ)
 CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
-             tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
+             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e debug asan tsan hard check format fuzz bench bench-memory bench-hit bench-alloc install deps \
+.PHONY: help run build test unit e2e test-browser debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-alloc install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
+	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
 
 run: deps-build ## install what is missing, build, and serve in the foreground (ARGS="--port 7000")
-	@$(MAKE) --no-print-directory build
+	@$(MAKE) --silent build
 	@exec $(B)/ebb $(ARGS)
 
 build: $(B)/ebb ## build the server (VARIANT=release|debug|asan|tsan|hard)
 
 test: deps-test ## install what is missing and run all tests
-	@$(MAKE) --no-print-directory build unit-programs
+	@$(MAKE) --no-print-directory build unit-programs bench-programs
 	@$(MAKE) --no-print-directory VARIANT=asan build unit-programs
 	@$(MAKE) --no-print-directory VARIANT=hard build unit-programs
 	@$(MAKE) --no-print-directory VARIANT=tsan thread-programs
@@ -64,6 +72,9 @@ unit: unit-programs ## run the unit and model tests of VARIANT (T=name for one)
 
 e2e: build ## run the end-to-end tests of VARIANT (T=name for one)
 	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
+
+test-browser: build ## the page in a headless Chromium alone; leaves pictures in build/page-pictures
+	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
 
 debug: ## build without optimisation, for a debugger
 	@$(MAKE) --no-print-directory VARIANT=debug build
@@ -89,6 +100,15 @@ format: deps-check ## format the sources as `make check` wants them
 fuzz: deps-fuzz ## fuzz the parsers and the allocator, FOR=60 seconds each
 	@tests/fuzz/run.sh $(or $(FOR),60)
 
+fuzz-alloc: deps-fuzz ## fuzz the allocator alone, FOR=60 seconds
+	@tests/fuzz/run.sh $(or $(FOR),60) alloc
+
+soak: deps-test deps-fuzz ## what is too long for `make test`: some two hours, FOR=600 seconds each
+	@$(MAKE) --no-print-directory bench-programs
+	@for variant in release asan tsan hard; do \
+	    $(MAKE) --no-print-directory VARIANT=$$variant build unit-programs || exit 1; done
+	@tests/soak.sh $(or $(FOR),600)
+
 bench: build bench-programs ## short versions of all benchmarks, in a few minutes
 	@bench/run.sh $(B)/ebb
 
@@ -101,8 +121,15 @@ bench-hit: build bench-programs ## misses at equal resident memory, beside redis
 bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
 	@bench/alloc.sh $(B)/bench/alloc
 
-install: build ## install the server under PREFIX (default /usr/local)
+install: build library ## install the server and the allocator's library under PREFIX (default /usr/local)
 	install -D -m 755 $(B)/ebb $(DESTDIR)$(PREFIX)/bin/ebb
+	install -D -m 644 alloc/ebb_alloc.h $(DESTDIR)$(PREFIX)/include/ebb_alloc.h
+	install -D -m 644 $(B)/libebb_alloc.a $(DESTDIR)$(PREFIX)/lib/libebb_alloc.a
+	install -D -m 755 $(B)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libebb_alloc.so
+	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
+	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' alloc/ebb_alloc.pc.in \
+	    > $(DESTDIR)$(PREFIX)/lib/pkgconfig/ebb_alloc.pc
 
 deps: deps-build deps-test deps-check ## install what is missing for all of these
 
@@ -120,7 +147,8 @@ clean: ## remove everything built
 
 # ---- how things are built ----
 
-.PHONY: unit-programs thread-programs bench-programs
+.PHONY: unit-programs thread-programs bench-programs library
+library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
 bench-programs: $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits
 thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
@@ -146,10 +174,48 @@ $(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usag
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
+# The allocator alone. Only what its public header declares is seen from outside, in both forms.
+$(B)/pic/%.o: %.c Makefile
+	@mkdir -p $(@D)
+	@echo "  compile $< (library)"
+	@$(CC) $(CFLAGS_ALL) -fPIC -fvisibility=hidden -MMD -MP -c -o $@ $<
+
+$(B)/libebb_alloc.o: $(patsubst %.c,$(B)/pic/%.o,$(wildcard alloc/*.c))
+	@$(LD) -r -o $@ $^
+	@$(OBJCOPY) --localize-hidden $@
+
+$(B)/libebb_alloc.a: $(B)/libebb_alloc.o
+	@echo "  archive $@"
+	@$(AR) rcs $@ $^
+
+$(B)/$(SONAME): $(B)/libebb_alloc.o
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -shared -Wl,-soname,$(SONAME) -o $@ $^ -lpthread
+
 $(B)/%.o: %.c Makefile
 	@mkdir -p $(@D)
 	@echo "  compile $<"
 	@$(CC) $(CFLAGS_ALL) -MMD -MP -DEBB_REVISION='"$(REVISION)"' -c -o $@ $<
+
+$(B)/server/admin/assets_data.o: server/admin/assets_data.S server/admin/assets.def $(PAGE)
+	@mkdir -p $(@D)
+	@echo "  embed   $(PAGE_FILES)"
+	@$(CC) -Wa,-I,$(B)/page -c -o $@ $<
+
+$(B)/page/%: server/admin/page/%
+	@mkdir -p $(@D)
+	@cp $< $@
+
+$(B)/page/dygraph.%: $(DYGRAPHS)/dygraph.min.%
+	@mkdir -p $(@D)
+	@grep -v '^//# sourceMappingURL=' $< >$@
+
+$(B)/page/%.gz: $(B)/page/%
+	@gzip -9nc $< >$@
+
+$(DYGRAPHS)/dygraph.min.%:
+	@echo "$@ is missing: install libjs-dygraphs (make deps), or say where dygraphs is: DYGRAPHS=folder" >&2
+	@false
 
 $(B)/llhttp/%.o: $(LLHTTP_DIR)/%.c
 	@mkdir -p $(@D)

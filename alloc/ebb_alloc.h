@@ -27,6 +27,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#if defined(__GNUC__)
+#pragma GCC visibility push(default) /* of the library, nothing else is seen from outside */
+#endif
+
 #define EBB_PAGE_BYTES    4096u
 #define EBB_GRANULE_BYTES 4u     /* objects are aligned to this, refs count it */
 #define EBB_REF_BITS      38u    /* a ref fits in so many bits: 1 TiB of granules */
@@ -56,6 +60,10 @@ struct ebb_os {
     int (*commit)(void *context, void *start, size_t bytes);
     /* Gives the pages back at once; they read as zero afterwards. 0 or -1 (pages then stay). */
     int (*discard)(void *context, void *start, size_t bytes);
+    /* Puts the pages of [from, from + bytes) under [to, to + bytes), without copying; what was
+     * under `to` is given back, and `from` reads as zero afterwards. Both are usable and do not
+     * overlap. NULL: there is no such thing. 0 or -1 (nothing changed). */
+    int (*relocate)(void *context, void *from, void *to, size_t bytes);
     uint64_t (*now_ns)(void *context); /* monotonic */
 };
 extern const struct ebb_os ebb_os_system;
@@ -107,7 +115,8 @@ ebb_ref ebb_alloc(struct ebb_heap *heap, size_t bytes);
 /* Frees it; a pinned object is freed when its last pin goes. Aborts on a ref that is not live. */
 void ebb_free(struct ebb_heap *heap, ebb_ref ref);
 /* Makes the object hold `bytes`, in place where it can, else by moving it (the owner is not told:
- * the new ref is stored in *ref). The first min(old, new) bytes stay. 0, ENOMEM or EBUSY. */
+ * the new ref is stored in *ref). The first min(old, new) bytes stay; whole arenas of them are not
+ * copied but put under the new place. 0, ENOMEM or EBUSY. */
 int ebb_resize(struct ebb_heap *heap, ebb_ref *ref, size_t bytes);
 /* Frees every object in time proportional to the number of spans. None may be pinned. */
 void ebb_heap_reset(struct ebb_heap *heap);
@@ -116,6 +125,8 @@ void ebb_heap_reset(struct ebb_heap *heap);
 size_t ebb_slot_bytes(const struct ebb_heap *heap, ebb_ref ref);
 /* The slot size that ebb_alloc(bytes) would use. Pure. */
 size_t ebb_round_bytes(size_t bytes);
+/* The class that ebb_alloc(bytes) would use, EBB_CLASS_COUNT for large ones. Pure. */
+unsigned ebb_class_of(size_t bytes);
 
 /* The heap may pass the pool's limit, until it is told that it may not: for a few bytes that can't
  * be refused. */
@@ -202,8 +213,9 @@ struct ebb_pool_stats {
     uint64_t trim_calls, trim_bytes, trim_ns, trim_errors; /* since start */
     uint64_t refault_bytes, refault_early_bytes;           /* trimmed pages taken into use again */
     uint64_t commit_errors;
-    size_t limit_bytes; /* SIZE_MAX: none */
-    uint64_t refusals;  /* for the sake of the limit, since start */
+    size_t limit_bytes;                          /* SIZE_MAX: none */
+    uint64_t refusals;                           /* for the sake of the limit, since start */
+    uint64_t relocated_bytes, relocation_errors; /* of large objects that grew */
 };
 void ebb_pool_stats(struct ebb_pool *pool, struct ebb_pool_stats *stats);
 
@@ -236,6 +248,36 @@ void ebb_class_stats(const struct ebb_heap *heap, unsigned class_index,
 /* Spans by fullness, 0-10 % first. Walks the class's spans. */
 void ebb_class_deciles(const struct ebb_heap *heap, unsigned class_index, size_t deciles[10]);
 
+/* ---- the map: what each page is, for people who watch ---- */
+
+#define EBB_ARENA_PAGES    512u
+#define EBB_MAP_ARENAS_MAX 8u /* in one call: some 50 us of the pool's lock */
+
+enum ebb_page_kind {
+    EBB_PAGE_UNTOUCHED, /* in no span, never written, or its arena has been forgotten */
+    EBB_PAGE_TRIMMED,   /* in no span, given back to the system */
+    EBB_PAGE_IDLE,      /* in no span, resident */
+    EBB_PAGE_FRESH,     /* in a span, not written yet */
+    EBB_PAGE_USED,      /* in a span, resident */
+    EBB_PAGE_KIND_COUNT
+};
+
+struct ebb_page {
+    uint32_t slot_bytes;   /* of the span; 0: a large object, or no span */
+    uint8_t kind;          /* enum ebb_page_kind */
+    uint8_t used_percent;  /* of the span's slots; above 0 when one of them is used */
+    uint8_t is_pinned;     /* its span can't move now */
+    uint8_t is_span_start; /* the first page of its span */
+};
+
+/* What the pages of the arenas first_arena .. are: at most EBB_MAP_ARENAS_MAX of them, and none
+ * beyond the end; EBB_ARENA_PAGES entries each. Returns for how many arenas `pages` was filled.
+ * Owners go on meanwhile: how full a span is may be a moment old. */
+size_t ebb_pool_map(struct ebb_pool *pool, size_t first_arena, size_t count,
+                    struct ebb_page *pages);
+/* The arenas that have ever been in use, or are about to be: where the map ends. */
+size_t ebb_pool_arenas(const struct ebb_pool *pool);
+
 /* ---- checking ---- */
 
 /* Walks everything and compares it with everything else. 0, or negative with the violated rule on
@@ -244,5 +286,9 @@ int ebb_pool_check(struct ebb_pool *pool);
 int ebb_heap_check(const struct ebb_heap *heap);
 /* True when ref is a live object of the heap. */
 bool ebb_is_live(const struct ebb_heap *heap, ebb_ref ref);
+
+#if defined(__GNUC__)
+#pragma GCC visibility pop
+#endif
 
 #endif

@@ -83,7 +83,7 @@ static void all_remove(struct ebb_heap *heap, span_id id)
 
 /* ---- spans ---- */
 
-static span_id new_span(struct ebb_heap *heap, unsigned class_index, uint32_t pages, unsigned slots)
+span_id heap_new_span(struct ebb_heap *heap, unsigned class_index, uint32_t pages, unsigned slots)
 {
     size_t resident = 0;
     span_id id = heap->is_exempt ? pool_take_beyond(heap->pool, class_index, pages, &resident)
@@ -176,7 +176,7 @@ static span_id choose_span(struct ebb_heap *heap, unsigned class_index)
     size_t live_bytes = class->used * table->slot_bytes[class_index];
     class->rung = (uint8_t)class_rung(table, class_index, class->rung, live_bytes);
     uint32_t pages = table->rung_pages[class_index][class->rung];
-    return new_span(heap, class_index, pages, class_slots(table, class_index, pages));
+    return heap_new_span(heap, class_index, pages, class_slots(table, class_index, pages));
 }
 
 ebb_ref heap_take(struct ebb_heap *heap, unsigned class_index)
@@ -268,32 +268,12 @@ void ebb_heap_reset(struct ebb_heap *heap)
 
 /* ---- objects ---- */
 
-static ebb_ref take_large(struct ebb_heap *heap, size_t bytes)
-{
-    size_t pages = (bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES;
-    if (bytes > heap->pool->reserve_bytes || pages > UINT32_MAX) {
-        heap->failures++;
-        return 0;
-    }
-    span_id id = new_span(heap, CLASS_LARGE, (uint32_t)pages, 1);
-    if (id == 0)
-        return 0;
-    struct span *span = pool_span(heap->pool, id);
-    span_take_slot(span);
-    heap_rebucket(heap, id, BUCKET_FULL);
-    heap->classes[CLASS_LARGE].used++;
-    heap->objects++;
-    heap->large_pages += pages;
-    heap->slot_bytes += pages * EBB_PAGE_BYTES;
-    return (ebb_ref)span->first_page * PAGE_GRANULES;
-}
-
 ebb_ref ebb_alloc(struct ebb_heap *heap, size_t bytes)
 {
     EBB_ASSERT(bytes > 0);
     unsigned class_index = bytes > EBB_LARGE_BYTES ? CLASS_LARGE : class_of(bytes);
     ebb_ref ref =
-        class_index == CLASS_LARGE ? take_large(heap, bytes) : heap_take(heap, class_index);
+        class_index == CLASS_LARGE ? large_take(heap, bytes) : heap_take(heap, class_index);
     if (ref == 0)
         return 0;
     size_t slot_bytes = class_index == CLASS_LARGE
@@ -355,47 +335,40 @@ void ebb_free(struct ebb_heap *heap, ebb_ref ref)
     heap_give(heap, id, slot);
 }
 
-/* In place: the slot is of the right class, or the run can be cut or has free pages behind it. */
-static bool resize_in_place(struct ebb_heap *heap, span_id id, size_t bytes)
+/* Moves an object that can't stay; at least one of the sizes is not large. */
+static ebb_ref copy_object(struct ebb_heap *heap, ebb_ref from, const struct span *span,
+                           size_t bytes)
 {
-    struct span *span = pool_span(heap->pool, id);
-    if (span->class_index != CLASS_LARGE)
-        return bytes <= EBB_LARGE_BYTES && class_of(bytes) == span->class_index;
-    size_t pages = (bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES;
-    size_t before = span->pages;
-    if (bytes <= EBB_LARGE_BYTES || bytes > heap->pool->reserve_bytes)
-        return false;
-    if (pages < before)
-        pool_cut(heap->pool, id, (uint32_t)pages);
-    else if (pages > before && !pool_extend(heap->pool, id, (uint32_t)pages))
-        return false;
-    heap->classes[CLASS_LARGE].pages += pages - before;
-    heap->span_pages += pages - before;
-    heap->resident_pages += pages - before;
-    heap->large_pages += pages - before;
-    heap->slot_bytes += (pages - before) * EBB_PAGE_BYTES;
-    slot_unpoison(ebb_at(heap->pool->base, span_ref(heap->pool, span, 0)), pages * EBB_PAGE_BYTES);
-    return true;
+    ebb_ref to = ebb_alloc(heap, bytes);
+    if (to == 0)
+        return 0;
+    size_t old_bytes = span_slot_bytes(heap->pool, span);
+    memcpy(ebb_at(heap->pool->base, to), ebb_at(heap->pool->base, from),
+           old_bytes < bytes ? old_bytes : bytes);
+    if (span->due != UINT64_MAX)
+        ebb_due_note(heap, to, span->due);
+    ebb_free(heap, from);
+    return to;
 }
 
 int ebb_resize(struct ebb_heap *heap, ebb_ref *ref, size_t bytes)
 {
     unsigned slot;
     span_id id = find_live(heap, *ref, &slot);
-    struct span *span = pool_span(heap->pool, id);
+    const struct span *span = pool_span(heap->pool, id);
+    bool was_large = span->class_index == CLASS_LARGE, is_large = bytes > EBB_LARGE_BYTES;
     if (span->pins > 0)
         return EBB_ALLOC_EBUSY;
-    if (resize_in_place(heap, id, bytes))
+    if (was_large && is_large) {
+        if (large_resize_in_place(heap, id, bytes))
+            return 0;
+    } else if (!was_large && !is_large && class_of(bytes) == span->class_index) {
         return 0;
-    ebb_ref to = ebb_alloc(heap, bytes);
+    }
+    ebb_ref to =
+        was_large && is_large ? large_move(heap, id, bytes) : copy_object(heap, *ref, span, bytes);
     if (to == 0)
         return EBB_ALLOC_ENOMEM;
-    size_t old_bytes = span_slot_bytes(heap->pool, span);
-    memcpy(ebb_at(heap->pool->base, to), ebb_at(heap->pool->base, *ref),
-           old_bytes < bytes ? old_bytes : bytes);
-    if (span->due != UINT64_MAX)
-        ebb_due_note(heap, to, span->due);
-    ebb_free(heap, *ref);
     *ref = to;
     return 0;
 }
@@ -404,6 +377,11 @@ size_t ebb_slot_bytes(const struct ebb_heap *heap, ebb_ref ref)
 {
     unsigned slot;
     return span_slot_bytes(heap->pool, pool_span(heap->pool, find_live(heap, ref, &slot)));
+}
+
+unsigned ebb_class_of(size_t bytes)
+{
+    return bytes > EBB_LARGE_BYTES ? EBB_CLASS_COUNT : class_of(bytes);
 }
 
 size_t ebb_round_bytes(size_t bytes)

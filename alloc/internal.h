@@ -42,6 +42,7 @@
 #define RUNG_COUNT    6u
 #define RUN_LEVELS    10u /* runs of at least 1, 2, 4 .. 512 pages */
 #define SPAN_WORDS    8u
+#define RETIRED_PAGES 1024 /* pool.retired[] holds milliseconds * this + pages */
 
 /* Trim: demand is remembered in buckets of time; see trim.c. */
 #define DEMAND_BUCKET_MS 125u
@@ -133,6 +134,7 @@ struct arena {
     uint32_t is_ready;                 /* 0: all of this is zero and the arena untouched */
     uint16_t free_pages, idle_pages, spans, longest_run;
     uint16_t descriptors_high; /* descriptors ever used: bounds the resident metadata */
+    uint16_t is_vacated;       /* its pages lie under another arena, whatever its span says */
     uint64_t trimmed_ms;       /* when its last page was trimmed */
     _Alignas(64) struct span span[ARENA_PAGES];
 };
@@ -154,6 +156,7 @@ struct ebb_pool {
 
     uint64_t *runs[RUN_LEVELS]; /* bit a: arena a has a free run of >= 2^level pages */
     uint64_t *idle;             /* bit a: arena a has idle pages */
+    uint64_t *relocated;        /* bit a: arena a is a mapping of its own; see pool_relocate() */
     uint64_t *retired;          /* of arena a: what it knew of trimmed pages; see arena_retire() */
     size_t bitmap_words;
 
@@ -175,6 +178,8 @@ struct ebb_pool {
 
     uint64_t trim_calls, trim_bytes, trim_ns, trim_errors;
     uint64_t refault_bytes, refault_early_bytes, commit_errors;
+    size_t relocated_arenas; /* bits set in `relocated` */
+    uint64_t relocated_bytes, relocation_errors;
 };
 
 static inline struct arena *pool_arena(const struct ebb_pool *pool, uint32_t index)
@@ -200,6 +205,9 @@ void pool_release(struct ebb_pool *pool, span_id id);
 /* Gives back the pages behind the first `pages` of a large span, or takes more behind its end. */
 void pool_cut(struct ebb_pool *pool, span_id id, uint32_t pages);
 bool pool_extend(struct ebb_pool *pool, span_id id, uint32_t pages);
+/* Puts whole arenas of one large span under another, without copying: from its first page on, at
+ * most `arenas`. Returns how many it has moved; the rest is the caller's to copy. */
+size_t pool_relocate(struct ebb_pool *pool, span_id from, span_id to, size_t arenas);
 /* The span that holds a ref, 0 if none. Needs no lock for refs of the caller's own heap. */
 span_id pool_find(const struct ebb_pool *pool, ebb_ref ref);
 /* Brings the pool's bitmaps of runs in line after an arena's free pages have changed; lock held. */
@@ -264,12 +272,19 @@ ebb_ref span_ref(const struct ebb_pool *pool, const struct span *span, unsigned 
 unsigned span_slot_of(const struct ebb_pool *pool, const struct span *span, ebb_ref ref);
 int span_check(const struct ebb_pool *pool, const struct span *span);
 
-/* heap.c, for compact.c and the tests */
+/* heap.c, for large.c, compact.c and the tests */
+span_id heap_new_span(struct ebb_heap *heap, unsigned class_index, uint32_t pages, unsigned slots);
 ebb_ref heap_take(struct ebb_heap *heap, unsigned class_index); /* 0: no memory */
 void heap_give(struct ebb_heap *heap, span_id id, unsigned slot);
 void heap_rebucket(struct ebb_heap *heap, span_id id, enum span_bucket bucket);
 void heap_release_span(struct ebb_heap *heap, span_id id);
 void heap_release_empty(struct ebb_heap *heap);
+
+/* large.c: objects with pages of their own */
+ebb_ref large_take(struct ebb_heap *heap, size_t bytes); /* 0: no memory */
+bool large_resize_in_place(struct ebb_heap *heap, span_id id, size_t bytes);
+/* Moves a large object into a larger run. The new ref, or 0: no memory, nothing changed. */
+ebb_ref large_move(struct ebb_heap *heap, span_id id, size_t bytes);
 
 /* due.c */
 void due_set(struct ebb_heap *heap, span_id id, uint64_t due); /* UINT64_MAX: out of the heap */

@@ -55,6 +55,19 @@ static int system_discard(void *context, void *start, size_t bytes)
     return madvise(start, bytes, MADV_DONTNEED);
 }
 
+/* Since Linux 5.7 the old place stays mapped, and so no other thread can get it meanwhile. */
+static int system_relocate(void *context, void *from, void *to, size_t bytes)
+{
+    (void)context;
+#ifdef MREMAP_DONTUNMAP
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    return mremap(from, bytes, bytes, flags, to) == MAP_FAILED ? -1 : 0;
+#else
+    (void)from, (void)to, (void)bytes;
+    return -1;
+#endif
+}
+
 static uint64_t system_now_ns(void *context)
 {
     (void)context;
@@ -68,6 +81,7 @@ const struct ebb_os ebb_os_system = {
     .unreserve = system_unreserve,
     .commit = system_commit,
     .discard = system_discard,
+    .relocate = system_relocate,
     .now_ns = system_now_ns,
 };
 

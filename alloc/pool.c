@@ -14,7 +14,7 @@
 
 #define RESERVE_DEFAULT_BYTES (UINT64_C(1) << 40)
 #define RESERVE_LEAST_BYTES   (UINT64_C(1) << 28)
-#define RETIRED_PAGES         1024 /* pool.retired[] holds milliseconds * this + pages */
+#define RELOCATED_ARENAS_MAX  8192 /* two mappings each at most */
 #define CANDIDATES_MAX        16   /* arenas that may or may not have the run, looked at first */
 
 _Static_assert(RESERVE_DEFAULT_BYTES / EBB_GRANULE_BYTES <= UINT64_C(1) << EBB_REF_BITS,
@@ -106,12 +106,17 @@ static size_t arena_take(struct ebb_pool *pool, uint32_t index, size_t from, siz
     return idle;
 }
 
-/* The reverse. The first `touched` pages are resident now, the others as they were. */
+/* The reverse. The first `touched` pages are resident now, the others as they were; of an arena
+ * whose pages have gone under another none is. */
 static void arena_give(struct ebb_pool *pool, uint32_t index, size_t from, size_t to,
                        size_t touched)
 {
     struct arena *arena = pool_arena(pool, index);
-    bits_fill_shared(arena->resident, from, from + touched, true);
+    if (arena->is_vacated)
+        bits_fill_shared(arena->resident, from, to, false);
+    else
+        bits_fill_shared(arena->resident, from, from + touched, true);
+    arena->is_vacated = 0;
     bits_fill(arena->free, from, to, true);
     size_t idle = bits_count(arena->resident, from, to);
     arena->free_pages = (uint16_t)(arena->free_pages + (to - from));
@@ -166,13 +171,14 @@ static bool push_frontier(struct ebb_pool *pool, uint32_t count)
 static bool make_bitmaps(struct ebb_pool *pool)
 {
     size_t words = pool->bitmap_words = (pool->arena_limit + 63) / 64;
-    uint64_t *bits = calloc(words * (RUN_LEVELS + 1) + pool->arena_limit, sizeof *bits);
+    uint64_t *bits = calloc(words * (RUN_LEVELS + 2) + pool->arena_limit, sizeof *bits);
     if (bits == NULL)
         return false;
     for (unsigned level = 0; level < RUN_LEVELS; level++)
         pool->runs[level] = bits + level * words;
     pool->idle = bits + RUN_LEVELS * words;
-    pool->retired = pool->idle + words;
+    pool->relocated = pool->idle + words;
+    pool->retired = pool->relocated + words;
     return true;
 }
 
@@ -414,10 +420,18 @@ span_id pool_take_beyond(struct ebb_pool *pool, unsigned class_index, uint32_t p
     return take(pool, class_index, pages, resident, false);
 }
 
+/* Arenas that were vacated have no idle page, so trim never comes to give their metadata back. */
+static void retire_vacated(struct ebb_pool *pool, size_t first, size_t pages)
+{
+    for (size_t a = first / ARENA_PAGES; a < (first + pages) / ARENA_PAGES; a++)
+        arena_retire(pool, (uint32_t)a);
+}
+
 void pool_release(struct ebb_pool *pool, span_id id)
 {
     pthread_mutex_lock(&pool->lock);
     struct span *span = pool_span(pool, id);
+    size_t first = span->first_page, pages = span->pages;
     struct arena *arena = pool_arena(pool, id / ARENA_PAGES);
     for (size_t p = 0; p < mapped_pages(span); p++)
         arena->page_span[span->first_page % ARENA_PAGES + p] = 0;
@@ -427,6 +441,8 @@ void pool_release(struct ebb_pool *pool, span_id id)
     span->slots = 0;
     if (--arena->spans == 0)
         pool->arenas_used--;
+    if (pages > ARENA_PAGES)
+        retire_vacated(pool, first, pages);
     pthread_mutex_unlock(&pool->lock);
 }
 
@@ -467,6 +483,39 @@ bool pool_extend(struct ebb_pool *pool, span_id id, uint32_t pages)
         take_pages(pool, end, more);
         span->pages = pages;
     }
+    pthread_mutex_unlock(&pool->lock);
+    return done;
+}
+
+/* Each relocated arena is a mapping of its own in the kernel's books, which hold 65,530 of them by
+ * default: beyond a share of that, and where the system can't, the caller copies. */
+static bool relocate_arena(struct ebb_pool *pool, uint32_t from, uint32_t to)
+{
+    if (pool->os.relocate == NULL ||
+        (!bit_get(pool->relocated, to) && pool->relocated_arenas >= RELOCATED_ARENAS_MAX))
+        return false;
+    char *old = pool->base + (size_t)from * ARENA_BYTES,
+         *new = pool->base + (size_t)to *ARENA_BYTES;
+    if (pool->os.relocate(pool->os.context, old, new, ARENA_BYTES) != 0) {
+        pool->relocation_errors++;
+        return false;
+    }
+    pool->relocated_arenas += !bit_get(pool->relocated, to);
+    bit_set(pool->relocated, to);
+    pool_arena(pool, from)->is_vacated = 1;
+    pool->relocated_bytes += ARENA_BYTES;
+    return true;
+}
+
+size_t pool_relocate(struct ebb_pool *pool, span_id from, span_id to, size_t arenas)
+{
+    size_t done = 0;
+    pthread_mutex_lock(&pool->lock);
+    uint32_t old = pool_span(pool, from)->first_page, new = pool_span(pool, to)->first_page;
+    if (old % ARENA_PAGES == 0 && new % ARENA_PAGES == 0)
+        while (done < arenas && relocate_arena(pool, (uint32_t)(old / ARENA_PAGES + done),
+                                               (uint32_t)(new / ARENA_PAGES + done)))
+            done++;
     pthread_mutex_unlock(&pool->lock);
     return done;
 }

@@ -28,6 +28,8 @@ void ebb_pool_stats(struct ebb_pool *pool, struct ebb_pool_stats *stats)
                            ? SIZE_MAX
                            : pool->limit_pages * EBB_PAGE_BYTES,
         .refusals = pool->refusals,
+        .relocated_bytes = pool->relocated_bytes,
+        .relocation_errors = pool->relocation_errors,
     };
     pthread_mutex_unlock(&pool->lock);
 }

@@ -17,7 +17,6 @@ import time
 GROUP = 1000
 HEADER = 33  # of a bytes object
 REST_SECONDS = 2
-LONG_REST_SECONDS = 10
 
 
 def rss():
@@ -158,8 +157,6 @@ def job(run, live, _):
     run.figure("live_bytes", held)
     run.resident("rested_bytes")
     run.end()
-    rest(LONG_REST_SECONDS)
-    run.resident("12_s_later_bytes")
 
 
 def main():

@@ -3,17 +3,18 @@
 # asks for no rights, when all are there. Only apt is driven; for other systems it says the names.
 set -eu
 
-build_apt="gcc libc6-dev make pkg-config libuv1-dev libxxhash-dev node-llhttp"
+build_apt="gcc libc6-dev make pkg-config libuv1-dev libxxhash-dev node-llhttp libjansson-dev \
+zlib1g-dev libjs-dygraphs gzip"
 test_apt="libcmocka-dev python3 redis-tools redis-server memcached python3-redis python3-pymemcache \
-libmemcached-tools curl prometheus"
+python3-pylibmc libmemcached-tools curl prometheus python3-prometheus-client chromium chromium-driver"
 check_apt="clang-format cppcheck"
 fuzz_apt="clang libclang-rt-dev"
 
 # Elsewhere llhttp is a library of its own.
-build_dnf="gcc make pkgconf libuv-devel xxhash-devel llhttp-devel"
-build_apk="gcc make musl-dev pkgconf libuv-dev xxhash-dev llhttp-dev"
-build_pacman="gcc make pkgconf libuv xxhash llhttp"
-build_brew="pkg-config libuv xxhash llhttp"
+build_dnf="gcc make pkgconf libuv-devel xxhash-devel llhttp-devel jansson-devel zlib-devel gzip"
+build_apk="gcc make musl-dev pkgconf libuv-dev xxhash-dev llhttp-dev jansson-dev zlib-dev gzip"
+build_pacman="gcc make pkgconf libuv xxhash llhttp jansson zlib gzip"
+build_brew="pkg-config libuv xxhash llhttp jansson zlib"
 test_dnf="libcmocka-devel python3-redis python3-pymemcache redis libmemcached curl memcached golang-github-prometheus"
 test_apk="cmocka-dev redis py3-redis libmemcached memcached curl prometheus"
 test_pacman="cmocka redis python-redis python-pymemcache libmemcached memcached curl prometheus"

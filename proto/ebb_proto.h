@@ -118,14 +118,26 @@ void ebb_reply_verbatim(struct ebb_reply *reply, const char *data, size_t len);
 /* Copies a reply that is ready made (a whole number of RESP values). */
 void ebb_reply_raw(struct ebb_reply *reply, const void *data, size_t len);
 
-/* ---- memcached text (mc.c, mc_write.c) ---- */
+/* ---- base64 (base64.c) ---- */
+
+/* Room for the text of so many bytes. */
+#define EBB_BASE64_BYTES(len) (((len) + 2) / 3 * 4)
+/* The bytes of a text, at most len / 4 * 3. Returns how many; 0: it is none. */
+size_t ebb_base64_decode(const char *text, size_t len, char *bytes);
+/* Returns EBB_BASE64_BYTES(len). Not NUL-terminated. */
+size_t ebb_base64_encode(char *text, const char *bytes, size_t len);
+
+/* ---- memcached text (mc.c, mc_meta.c, mc_write.c) ---- */
 
 /* clang-format off */
 enum ebb_mc_verb {
     EBB_MC_GET, EBB_MC_GETS, EBB_MC_GAT, EBB_MC_GATS,
     EBB_MC_SET, EBB_MC_ADD, EBB_MC_REPLACE, EBB_MC_APPEND, EBB_MC_PREPEND, EBB_MC_CAS,
     EBB_MC_DELETE, EBB_MC_INCR, EBB_MC_DECR, EBB_MC_TOUCH,
+    EBB_MC_MG, EBB_MC_MS, EBB_MC_MD, EBB_MC_MA, EBB_MC_MN, EBB_MC_ME,
     EBB_MC_FLUSH_ALL, EBB_MC_VERSION, EBB_MC_VERBOSITY, EBB_MC_STATS, EBB_MC_QUIT,
+    EBB_MC_CACHE_MEMLIMIT, EBB_MC_LRU, EBB_MC_LRU_CRAWLER, EBB_MC_SLABS, EBB_MC_SHUTDOWN,
+    EBB_MC_WATCH,
     EBB_MC_VERB_COUNT
 };
 /* clang-format on */
@@ -135,13 +147,19 @@ struct ebb_mc_command {
     enum ebb_mc_verb verb;
     bool noreply;
     bool has_delay;         /* flush_all had a delay; exptime holds it */
-    uint32_t flags;         /* storage verbs */
-    int64_t exptime;        /* storage, gat, touch, flush_all: seconds as sent */
-    uint64_t cas;           /* cas */
-    uint64_t delta;         /* incr, decr */
-    struct ebb_slice value; /* storage verbs, without the line end */
-    /* Keys of get/gets/gat/gats (>= 1), the key of the others (1), words after stats/verbosity (of
-     * a long line the first twenty or so). */
+    uint32_t flags;         /* storage verbs; meta F */
+    int64_t exptime;        /* storage, gat, touch, flush_all, meta T: seconds as sent */
+    uint64_t cas;           /* cas, meta C */
+    uint64_t delta;         /* incr, decr, meta D (1 without it) */
+    struct ebb_slice value; /* storage verbs and ms, without the line end */
+    /* Meta verbs: the flags there are, as bits, and the tokens of some. */
+    uint64_t meta;
+    int64_t vivify_exptime, recache_exptime; /* N, R */
+    uint64_t initial, new_cas;               /* J, E */
+    char mode;                               /* M; 0: none */
+    /* Keys of get/gets/gat/gats (>= 1), the key of the others (1), words after stats/verbosity and
+     * the like (of a long line the first twenty or so). Of a meta verb the key, decoded, and then
+     * its flags in their order, each with its token. */
     struct ebb_args keys;
     /* A command that is wrong but over: answer this line (no line end; "" for nothing, the rules of
      * noreply have been applied) and go on. Then no other field but `noreply` counts. Exception: a
@@ -149,14 +167,23 @@ struct ebb_mc_command {
      * refused `set`; is_too_large says so. */
     const char *error;
     bool is_too_large;
+    char binary_key[EBB_MC_KEY_MAX_BYTES]; /* where a key given in base64 lies */
 };
+
+/* Whether a meta command has the flag of that letter. */
+#define EBB_MC_FLAG(letter) (UINT64_C(1) << ((letter) - 'A'))
+static inline bool ebb_mc_has(const struct ebb_mc_command *command, char letter)
+{
+    return (command->meta & EBB_MC_FLAG(letter)) != 0;
+}
+
 void ebb_mc_command_init(struct ebb_mc_command *command);
 void ebb_mc_command_release(struct ebb_mc_command *command);
 
 struct ebb_mc_parser {
     uint64_t skip_bytes;    /* bytes of a refused value still to be thrown away */
     size_t value_max_bytes; /* set by the caller; larger values are refused and skipped */
-    size_t need_bytes;      /* after 0: with fewer bytes in total the answer stays 0 */
+    size_t need_bytes;      /* after 0: with fewer bytes in total the answer stays 0; else 0 */
     size_t scanned_bytes;   /* of the line, known to hold no line end */
     bool has_begun;         /* a command was seen: the binary protocol is no longer looked for */
     const char *error;      /* after < 0: line for the reply, without line end */
@@ -174,6 +201,18 @@ void ebb_mc_write_line(struct ebb_buf *out, const char *line); /* adds the line 
 void ebb_mc_write_value(struct ebb_buf *out, struct ebb_slice key, uint32_t flags,
                         struct ebb_slice value, const uint64_t *cas);
 void ebb_mc_write_number(struct ebb_buf *out, uint64_t number); /* incr, decr */
+
+/* Meta replies in their pieces: a code of two letters, then for each flag a space and it. */
+void ebb_mc_write_code(struct ebb_buf *out, const char *code);
+void ebb_mc_write_flag(struct ebb_buf *out, const char *flag, size_t len); /* ready made */
+void ebb_mc_write_flag_number(struct ebb_buf *out, char flag, uint64_t number);
+/* The key as it is, or in base64 and with flag b behind it. */
+void ebb_mc_write_flag_key(struct ebb_buf *out, struct ebb_slice key, bool is_binary);
+/* "VA 5", which a value must follow behind the flags. */
+void ebb_mc_write_value_code(struct ebb_buf *out, size_t value_bytes);
+/* Ends the line of flags; with a value, that comes behind it. */
+void ebb_mc_write_end(struct ebb_buf *out, const struct ebb_slice *value);
+
 void ebb_mc_write_stat(struct ebb_buf *out, const char *name, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 

@@ -14,6 +14,7 @@ const char *ebb_http_status_text(int status)
         const char *text;
     } texts[] = {
         {200, "OK"},
+        {202, "Accepted"},
         {204, "No Content"},
         {301, "Moved Permanently"},
         {302, "Found"},

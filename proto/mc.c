@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mc.c: requests of memcached's text protocol.
+/* mc.c: requests of memcached's text protocol; the words of meta commands are read in mc_meta.c.
  *
  *   set key flags exptime bytes [noreply]\r\n  value\r\n         get key key ...\r\n
  *
@@ -7,14 +7,9 @@
  * numbers and to "noreply" silencing errors; README.md lists the few differences. A command is a
  * row of `rules` and a function that reads its words. Nothing is allocated but the array of keys.
  */
-#include "ebb_proto.h"
+#include "mc_words.h"
 
-#include <string.h>
-
-#define BAD_FORMAT "CLIENT_ERROR bad command line format"
-
-#define WORDS_MAX          24u /* of a line that is no get, with the verb */
-#define WORDS_ANY          WORDS_MAX
+#define WORDS_ANY          MC_WORDS_MAX
 #define LEADING_BLANKS_MAX 100u
 #define BINARY_MAGIC       '\x80'
 
@@ -33,11 +28,23 @@ const char *const ebb_mc_verb_names[EBB_MC_VERB_COUNT] = {
     [EBB_MC_INCR] = "incr",
     [EBB_MC_DECR] = "decr",
     [EBB_MC_TOUCH] = "touch",
+    [EBB_MC_MG] = "mg",
+    [EBB_MC_MS] = "ms",
+    [EBB_MC_MD] = "md",
+    [EBB_MC_MA] = "ma",
+    [EBB_MC_MN] = "mn",
+    [EBB_MC_ME] = "me",
     [EBB_MC_FLUSH_ALL] = "flush_all",
     [EBB_MC_VERSION] = "version",
     [EBB_MC_VERBOSITY] = "verbosity",
     [EBB_MC_STATS] = "stats",
     [EBB_MC_QUIT] = "quit",
+    [EBB_MC_CACHE_MEMLIMIT] = "cache_memlimit",
+    [EBB_MC_LRU] = "lru",
+    [EBB_MC_LRU_CRAWLER] = "lru_crawler",
+    [EBB_MC_SLABS] = "slabs",
+    [EBB_MC_SHUTDOWN] = "shutdown",
+    [EBB_MC_WATCH] = "watch",
 };
 
 void ebb_mc_command_init(struct ebb_mc_command *command)
@@ -58,11 +65,6 @@ void ebb_mc_parser_init(struct ebb_mc_parser *parser, size_t value_max_bytes)
 
 /* ---- words and numbers ---- */
 
-struct words {
-    struct ebb_slice at[WORDS_MAX]; /* the verb first */
-    unsigned count;
-};
-
 /* Only the space separates words; a tab is part of one. */
 static bool next_word(struct ebb_slice *rest, struct ebb_slice *word)
 {
@@ -77,18 +79,11 @@ static bool next_word(struct ebb_slice *rest, struct ebb_slice *word)
     return word->len > 0;
 }
 
-static inline bool is_word(const struct ebb_slice *word, const char *text, size_t len)
-{
-    return word->len == len && memcmp(word->data, text, len) == 0;
-}
-
 static bool is_space(char byte)
 {
     return byte == ' ' || (byte >= '\t' && byte <= '\r');
 }
 
-/* A number as strtoul() reads it, in a word: blanks, a sign, digits, then the end or a blank and
- * anything. memcached reads all its numbers so. */
 static bool read_number(const struct ebb_slice *word, bool *is_negative, uint64_t *magnitude)
 {
     const char *at = word->data, *end = at + word->len;
@@ -108,7 +103,7 @@ static bool read_number(const struct ebb_slice *word, bool *is_negative, uint64_
     return at > digits && (at == end || is_space(*at));
 }
 
-static bool read_u64(const struct ebb_slice *word, uint64_t *value)
+bool mc_read_u64(const struct ebb_slice *word, uint64_t *value)
 {
     bool is_negative;
     uint64_t magnitude;
@@ -119,7 +114,7 @@ static bool read_u64(const struct ebb_slice *word, uint64_t *value)
     return !(is_negative && *value > INT64_MAX);
 }
 
-static bool read_i64(const struct ebb_slice *word, int64_t *value)
+bool mc_read_i64(const struct ebb_slice *word, int64_t *value)
 {
     bool is_negative;
     uint64_t magnitude;
@@ -139,89 +134,95 @@ static bool read_noreply(struct ebb_mc_command *command, const struct words *wor
 
 /* ---- the verbs. Each reads its words; NULL or the error to answer. ---- */
 
-static const char *const out_of_memory = "SERVER_ERROR out of memory";
+const char *const mc_out_of_memory = "SERVER_ERROR out of memory";
 
-static const char *read_key(struct ebb_mc_command *command, const struct ebb_slice *word)
+const char *mc_read_key(struct ebb_mc_command *command, const struct ebb_slice *word)
 {
     if (word->len > EBB_MC_KEY_MAX_BYTES)
-        return BAD_FORMAT;
-    return ebb_args_add(&command->keys, word->data, word->len) ? NULL : out_of_memory;
+        return MC_BAD_FORMAT;
+    return ebb_args_add(&command->keys, word->data, word->len) ? NULL : mc_out_of_memory;
 }
 
-static const char *read_storage(struct ebb_mc_command *command, const struct words *words)
+static const char *read_storage(struct ebb_mc_command *command, struct words *words)
 {
     bool has_cas = command->verb == EBB_MC_CAS;
     uint64_t flags;
     int64_t value_bytes;
     read_noreply(command, words);
-    const char *error = read_key(command, &words->at[1]);
+    const char *error = mc_read_key(command, &words->at[1]);
     if (error)
         return error;
-    if (!read_u64(&words->at[2], &flags) || !read_i64(&words->at[3], &command->exptime) ||
-        !read_i64(&words->at[4], &value_bytes))
-        return BAD_FORMAT;
-    if (has_cas && !read_u64(&words->at[5], &command->cas))
-        return BAD_FORMAT;
+    if (!mc_read_u64(&words->at[2], &flags) || !mc_read_i64(&words->at[3], &command->exptime) ||
+        !mc_read_i64(&words->at[4], &value_bytes))
+        return MC_BAD_FORMAT;
+    if (has_cas && !mc_read_u64(&words->at[5], &command->cas))
+        return MC_BAD_FORMAT;
     if (value_bytes < 0 || value_bytes > INT32_MAX - 2)
-        return BAD_FORMAT;
+        return MC_BAD_FORMAT;
     command->flags = (uint32_t)flags; /* memcached drops the upper half, too */
     command->value.len = (size_t)value_bytes;
     return NULL;
 }
 
-static const char *read_delete(struct ebb_mc_command *command, const struct words *words)
+static const char *read_delete(struct ebb_mc_command *command, struct words *words)
 {
     if (words->count > 2) { /* an old form has a time, which may only be 0 */
         bool is_zero = is_word(&words->at[2], "0", 1);
         bool is_silent = read_noreply(command, words);
         if (words->count == 3 ? !is_zero && !is_silent : !is_zero || !is_silent)
-            return BAD_FORMAT ".  Usage: delete <key> [noreply]";
+            return MC_BAD_FORMAT ".  Usage: delete <key> [noreply]";
     }
-    return read_key(command, &words->at[1]);
+    return mc_read_key(command, &words->at[1]);
 }
 
-static const char *read_delta(struct ebb_mc_command *command, const struct words *words)
+static const char *read_delta(struct ebb_mc_command *command, struct words *words)
 {
     read_noreply(command, words);
-    const char *error = read_key(command, &words->at[1]);
-    if (!error && !read_u64(&words->at[2], &command->delta))
+    const char *error = mc_read_key(command, &words->at[1]);
+    if (!error && !mc_read_u64(&words->at[2], &command->delta))
         error = "CLIENT_ERROR invalid numeric delta argument";
     return error;
 }
 
 static const char *const bad_exptime = "CLIENT_ERROR invalid exptime argument";
 
-static const char *read_touch(struct ebb_mc_command *command, const struct words *words)
+static const char *read_touch(struct ebb_mc_command *command, struct words *words)
 {
     read_noreply(command, words);
-    const char *error = read_key(command, &words->at[1]);
-    if (!error && !read_i64(&words->at[2], &command->exptime))
+    const char *error = mc_read_key(command, &words->at[1]);
+    if (!error && !mc_read_i64(&words->at[2], &command->exptime))
         error = bad_exptime;
     return error;
 }
 
-static const char *read_flush_all(struct ebb_mc_command *command, const struct words *words)
+static const char *read_flush_all(struct ebb_mc_command *command, struct words *words)
 {
     bool is_silent = read_noreply(command, words);
     command->has_delay = words->count != (is_silent ? 2 : 1);
-    if (command->has_delay && !read_i64(&words->at[1], &command->exptime))
+    if (command->has_delay && !mc_read_i64(&words->at[1], &command->exptime))
         return bad_exptime;
     return NULL;
 }
 
-static const char *read_any_words(struct ebb_mc_command *command, const struct words *words)
+static const char *read_any_words(struct ebb_mc_command *command, struct words *words)
 {
     for (unsigned i = 1; i < words->count; i++)
         if (!ebb_args_add(&command->keys, words->at[i].data, words->at[i].len))
-            return out_of_memory;
+            return mc_out_of_memory;
     return NULL;
 }
 
-static const char *read_verbosity(struct ebb_mc_command *command, const struct words *words)
+static const char *read_any_words_or_noreply(struct ebb_mc_command *command, struct words *words)
+{
+    read_noreply(command, words);
+    return read_any_words(command, words);
+}
+
+static const char *read_verbosity(struct ebb_mc_command *command, struct words *words)
 {
     uint64_t level;
     read_noreply(command, words);
-    return read_u64(&words->at[1], &level) ? read_any_words(command, words) : BAD_FORMAT;
+    return mc_read_u64(&words->at[1], &level) ? read_any_words(command, words) : MC_BAD_FORMAT;
 }
 
 struct rule {
@@ -230,13 +231,18 @@ struct rule {
     enum ebb_mc_verb verb;
     unsigned words_min, words_max;
     /* NULL: read_keys() */
-    const char *(*read)(struct ebb_mc_command *command, const struct words *words);
+    const char *(*read)(struct ebb_mc_command *command, struct words *words);
 };
 
 /* The usual ones first: they are looked for in this order. */
 static const struct rule rules[] = {
     {"get", 3, EBB_MC_GET, 0, 0, NULL},
     {"set", 3, EBB_MC_SET, 5, 6, read_storage},
+    {"mg", 2, EBB_MC_MG, 2, WORDS_ANY, mc_read_meta},
+    {"ms", 2, EBB_MC_MS, 2, WORDS_ANY, mc_read_meta_set},
+    {"md", 2, EBB_MC_MD, 2, WORDS_ANY, mc_read_meta},
+    {"ma", 2, EBB_MC_MA, 2, WORDS_ANY, mc_read_meta},
+    {"mn", 2, EBB_MC_MN, 1, WORDS_ANY, read_any_words},
     {"gets", 4, EBB_MC_GETS, 0, 0, NULL},
     {"delete", 6, EBB_MC_DELETE, 2, 4, read_delete},
     {"incr", 4, EBB_MC_INCR, 3, 4, read_delta},
@@ -254,6 +260,13 @@ static const struct rule rules[] = {
     {"flush_all", 9, EBB_MC_FLUSH_ALL, 1, 3, read_flush_all},
     {"verbosity", 9, EBB_MC_VERBOSITY, 2, 3, read_verbosity},
     {"quit", 4, EBB_MC_QUIT, 1, WORDS_ANY, read_any_words},
+    {"me", 2, EBB_MC_ME, 1, WORDS_ANY, mc_read_meta_debug},
+    {"lru_crawler", 11, EBB_MC_LRU_CRAWLER, 1, WORDS_ANY, read_any_words},
+    {"cache_memlimit", 14, EBB_MC_CACHE_MEMLIMIT, 2, 3, read_any_words_or_noreply},
+    {"slabs", 5, EBB_MC_SLABS, 1, WORDS_ANY, read_any_words_or_noreply},
+    {"lru", 3, EBB_MC_LRU, 1, WORDS_ANY, read_any_words},
+    {"watch", 5, EBB_MC_WATCH, 1, WORDS_ANY, read_any_words},
+    {"shutdown", 8, EBB_MC_SHUTDOWN, 1, WORDS_ANY, read_any_words},
     {"bget", 4, EBB_MC_GET, 0, 0, NULL}, /* memcached still knows this old name */
 };
 
@@ -272,7 +285,7 @@ static const char *read_keys(struct ebb_mc_command *command, struct ebb_slice re
     if (!next_word(&rest, &word))
         return "ERROR";
     if (has_exptime) {
-        if (!read_i64(&word, &command->exptime))
+        if (!mc_read_i64(&word, &command->exptime))
             return bad_exptime;
         if (!next_word(&rest, &word))
             return "END"; /* memcached answers so: no keys, no values */
@@ -280,7 +293,7 @@ static const char *read_keys(struct ebb_mc_command *command, struct ebb_slice re
     do {
         if (command->keys.count == EBB_MC_KEYS_MAX)
             return "SERVER_ERROR too many keys";
-        const char *error = read_key(command, &word);
+        const char *error = mc_read_key(command, &word);
         if (error)
             return error;
     } while (next_word(&rest, &word));
@@ -341,7 +354,7 @@ static const char *read_line(struct ebb_mc_command *command, struct ebb_slice re
     if (!found->read)
         return read_keys(command, rest);
     words->count = 1;
-    while (words->count < WORDS_MAX && next_word(&rest, &words->at[words->count]))
+    while (words->count < MC_WORDS_MAX && next_word(&rest, &words->at[words->count]))
         words->count++;
     if (words->count < found->words_min || words->count > found->words_max)
         return "ERROR";
@@ -374,11 +387,13 @@ static ssize_t read_value(struct ebb_mc_parser *parser, struct ebb_mc_command *c
     return (ssize_t)(used + value_bytes + 2);
 }
 
+/* All but the array of keys and the bytes of a key in base64, which nothing points to any more. */
 static void forget(struct ebb_mc_command *command)
 {
     struct ebb_args keys = command->keys;
     keys.count = 0;
-    *command = (struct ebb_mc_command){.keys = keys};
+    memset(command, 0, offsetof(struct ebb_mc_command, binary_key));
+    command->keys = keys;
 }
 
 static ssize_t close_with(struct ebb_mc_parser *parser, enum ebb_proto_error error,
@@ -392,6 +407,7 @@ ssize_t ebb_mc_parse(struct ebb_mc_parser *parser, const char *bytes, size_t len
                      struct ebb_mc_command *command)
 {
     forget(command);
+    parser->need_bytes = 0;
     if (len == 0) {
         parser->need_bytes = 1;
         return 0;
@@ -413,13 +429,16 @@ ssize_t ebb_mc_parse(struct ebb_mc_parser *parser, const char *bytes, size_t len
     if (used == 0)
         return 0;
     struct words words;
+    words.skip_bytes = 0;
     const struct rule *rule;
     const char *error = read_line(command, line, &words, &rule);
-    if (error == out_of_memory)
-        return close_with(parser, EBB_PROTO_ENOMEM, out_of_memory);
-    if (error)
+    if (error == mc_out_of_memory)
+        return close_with(parser, EBB_PROTO_ENOMEM, mc_out_of_memory);
+    if (error) {
         refuse(command, error);
-    else if (rule->read == read_storage)
+        parser->skip_bytes = words.skip_bytes;
+    } else if (rule->read == read_storage || rule->read == mc_read_meta_set) {
         return read_value(parser, command, bytes, len, (size_t)used);
+    }
     return used;
 }

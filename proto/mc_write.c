@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* mc_write.c: replies of memcached's text protocol.
+/* mc_write.c: replies of memcached's text protocol and meta commands.
  *
  * As in resp_write.c: one reserve, composed in place; what can't be added leaves the buffer failed.
  * Called by commands.
@@ -63,6 +63,69 @@ void ebb_mc_write_number(struct ebb_buf *out, uint64_t number)
     char *end = put_line_end(start + ebb_format_u64(start, number));
     ebb_buf_commit(out, (size_t)(end - start));
 }
+
+/* ---- meta ---- */
+
+void ebb_mc_write_code(struct ebb_buf *out, const char *code)
+{
+    ebb_buf_add(out, code, 2);
+}
+
+void ebb_mc_write_flag(struct ebb_buf *out, const char *flag, size_t len)
+{
+    char *at = ebb_buf_reserve(out, 1 + len);
+    if (!at)
+        return;
+    *at = ' ';
+    put(at + 1, flag, len);
+    ebb_buf_commit(out, 1 + len);
+}
+
+void ebb_mc_write_flag_number(struct ebb_buf *out, char flag, uint64_t number)
+{
+    char *start = ebb_buf_reserve(out, 2 + EBB_NUM_TEXT_BYTES);
+    if (!start)
+        return;
+    start[0] = ' ';
+    start[1] = flag;
+    ebb_buf_commit(out, 2 + ebb_format_u64(start + 2, number));
+}
+
+void ebb_mc_write_flag_key(struct ebb_buf *out, struct ebb_slice key, bool is_binary)
+{
+    char *start = ebb_buf_reserve(out, 2 + EBB_BASE64_BYTES(key.len) + 2);
+    if (!start)
+        return;
+    char *at = put(start, " k", 2);
+    if (is_binary)
+        at = put(at + ebb_base64_encode(at, key.data, key.len), " b", 2);
+    else
+        at = put(at, key.data, key.len);
+    ebb_buf_commit(out, (size_t)(at - start));
+}
+
+void ebb_mc_write_value_code(struct ebb_buf *out, size_t value_bytes)
+{
+    char *start = ebb_buf_reserve(out, 2 + 1 + EBB_NUM_TEXT_BYTES);
+    if (!start)
+        return;
+    char *at = put_number(put(start, "VA", 2), value_bytes);
+    ebb_buf_commit(out, (size_t)(at - start));
+}
+
+void ebb_mc_write_end(struct ebb_buf *out, const struct ebb_slice *value)
+{
+    size_t value_bytes = value ? value->len : 0;
+    char *start = ebb_buf_reserve(out, 2 + value_bytes + 2);
+    if (!start)
+        return;
+    char *at = put_line_end(start);
+    if (value)
+        at = put_line_end(put(at, value->data, value->len));
+    ebb_buf_commit(out, (size_t)(at - start));
+}
+
+/* ---- stats ---- */
 
 void ebb_mc_write_stat(struct ebb_buf *out, const char *name, const char *format, ...)
 {

@@ -24,6 +24,13 @@ void baseline_apply_counters(struct baseline *baseline, struct counters *counter
     uv_mutex_unlock(&baseline->mutex);
 }
 
+void baseline_apply_latencies(struct baseline *baseline, struct latencies *latencies)
+{
+    uv_mutex_lock(&baseline->mutex);
+    latencies_sum(latencies, &baseline->latencies, -1);
+    uv_mutex_unlock(&baseline->mutex);
+}
+
 void baseline_apply_stats(struct baseline *baseline, struct store_stats *stats)
 {
     uv_mutex_lock(&baseline->mutex);
@@ -46,10 +53,11 @@ void baseline_apply_stats(struct baseline *baseline, struct store_stats *stats)
 }
 
 void baseline_reset(struct baseline *baseline, const struct counters *counters,
-                    const struct store_stats *stats)
+                    const struct latencies *latencies, const struct store_stats *stats)
 {
     uv_mutex_lock(&baseline->mutex);
     baseline->counters = *counters;
+    baseline->latencies = *latencies;
     baseline->stats = *stats;
     struct counters *base = &baseline->counters;
     memset(base->connections, 0, sizeof(base->connections));

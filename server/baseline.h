@@ -13,6 +13,7 @@
 struct baseline {
     uv_mutex_t mutex;
     struct counters counters;
+    struct latencies latencies;
     struct store_stats stats;
 };
 
@@ -20,9 +21,10 @@ int baseline_init(struct baseline *baseline);
 void baseline_release(struct baseline *baseline);
 /* Takes off what had been counted at the last reset. */
 void baseline_apply_counters(struct baseline *baseline, struct counters *counters);
+void baseline_apply_latencies(struct baseline *baseline, struct latencies *latencies);
 void baseline_apply_stats(struct baseline *baseline, struct store_stats *stats);
 /* Sets these totals aside, as they are before anything was taken off. */
 void baseline_reset(struct baseline *baseline, const struct counters *counters,
-                    const struct store_stats *stats);
+                    const struct latencies *latencies, const struct store_stats *stats);
 
 #endif

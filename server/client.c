@@ -11,5 +11,7 @@ void client_release(struct client *client)
     free(client->name);
     free(client->library_name);
     free(client->library_version);
+    free(client->dump);
+    client->dump = NULL;
     client->name = client->library_name = client->library_version = NULL;
 }

@@ -22,10 +22,11 @@ enum close_reason {
     CLOSE_CLIENTS_LIMIT, /* all clients together over maxmemory-clients, and this one the most */
     CLOSE_ERROR,         /* protocol or socket error */
     CLOSE_SHUTDOWN,
+    CLOSE_KILLED, /* CLIENT KILL */
     CLOSE_REASON_COUNT
 };
 
-#define COUNTERS_DURATION_BUCKETS 13 /* upper bounds in counters.c, the last +Inf */
+#define COUNTERS_DURATION_BUCKETS 17 /* upper bounds in counters.c, the last +Inf */
 
 struct counters {
     /* commands, by id of commands.def and by memcached verb */
@@ -37,12 +38,16 @@ struct counters {
     /* memcached's own hit counters, for `stats` */
     uint64_t mc_get_hits, mc_get_misses, mc_touch_hits, mc_touch_misses, mc_delete_hits,
         mc_delete_misses, mc_incr_hits, mc_incr_misses, mc_decr_hits, mc_decr_misses, mc_cas_hits,
-        mc_cas_misses, mc_cas_badval;
+        mc_cas_misses, mc_cas_badval, mc_auths;
     uint64_t http_requests, scrapes;
     uint64_t auth_failures;
     /* durations of batches, by family of their slowest kind (counters.c has the bounds) */
     uint64_t duration[FAMILY_COUNT][COUNTERS_DURATION_BUCKETS];
     uint64_t duration_ns[FAMILY_COUNT];
+    /* the whole of a batch, for each of its commands: so long its client waited for the reply */
+    uint64_t request[PROTOCOL_COUNT][COUNTERS_DURATION_BUCKETS], request_ns[PROTOCOL_COUNT];
+    /* turns of a loop: from its first batch to its last, while no other client was looked at */
+    uint64_t stall[COUNTERS_DURATION_BUCKETS], stall_ns;
     /* network */
     uint64_t received_bytes[PROTOCOL_COUNT], sent_bytes[PROTOCOL_COUNT];
     uint64_t accepted[PROTOCOL_COUNT], closed[CLOSE_REASON_COUNT], rejected_maxclients;
@@ -62,11 +67,41 @@ static inline uint64_t counter_read(const uint64_t *counter)
     return __atomic_load_n(counter, __ATOMIC_RELAXED);
 }
 
+/* ---- how long commands took; apart, as few ask for it and it is large ---- */
+
+#define LATENCY_BUCKETS 24u /* the last holds all that took longer */
+
+/* Written and read as counters are; one per worker. */
+struct latencies {
+    uint64_t by_command[COMMAND_COUNT][LATENCY_BUCKETS];
+};
+/* `sign` 1 adds, -1 takes off; `to` belongs to the caller alone. */
+void latencies_sum(struct latencies *to, const struct latencies *from, int sign);
+
+/* Upper bounds of the buckets: powers of two, as Redis shows them. */
+static inline uint64_t latency_bound_ns(unsigned bucket)
+{
+    uint64_t bound = UINT64_C(1024) << bucket;
+    return bound + bound / 128 - 1;
+}
+
+static inline unsigned latency_bucket(uint64_t ns)
+{
+    unsigned bucket = ns <= 1024 ? 0 : 64 - (unsigned)__builtin_clzll((ns - 1) >> 10);
+    return bucket < LATENCY_BUCKETS ? bucket : LATENCY_BUCKETS - 1;
+}
+
 extern const double counters_duration_bounds[COUNTERS_DURATION_BUCKETS - 1]; /* seconds */
 /* Notes that `commands` (>= 1) of a batch took `ns` together: each counts as one observation of its
  * share. */
 void counters_record(struct counters *counters, enum command_family family, uint64_t ns,
                      uint64_t commands);
+/* Notes that the replies to `commands` requests were ready `ns` after the first of them was looked
+ * at: each of them waited for so long. */
+void counters_record_requests(struct counters *counters, enum protocol protocol, uint64_t ns,
+                              uint64_t commands);
+/* Notes a turn of the loop that served clients for so long. */
+void counters_record_stall(struct counters *counters, uint64_t ns);
 /* Adds every counter of `from` to `to`, which belongs to the caller alone. */
 void counters_sum(struct counters *to, const struct counters *from);
 /* Takes every counter of `base` off `from`; both belong to the caller alone. */

@@ -10,6 +10,8 @@
 
 #define TRIM_PAUSE_SECONDS 10
 #define TRIM_BUSY_BYTES    (1024u * 1024) /* free in the heap that is worth it under load */
+#define TRIM_SOON_SECONDS  2              /* the pause when there is more than: */
+#define TRIM_SOON_BYTES    (16u * 1024 * 1024)
 
 void libc_heap_init(struct libc_heap *heap)
 {
@@ -26,11 +28,18 @@ void libc_heap_init(struct libc_heap *heap)
 }
 
 #ifdef __GLIBC__
-static int is_worth_trimming(const struct libc_heap *heap, uint64_t activity)
+/* Much that was free a second ago and still is will not be wanted in the next: thousands of clients
+ * have left. What is less can wait. */
+static int is_worth_trimming(struct libc_heap *heap, uint64_t activity)
 {
-    if (heap->seconds < TRIM_PAUSE_SECONDS || activity == heap->trimmed_activity)
+    if (heap->seconds < TRIM_SOON_SECONDS || activity == heap->trimmed_activity)
         return 0;
-    return activity == heap->activity || mallinfo2().fordblks >= TRIM_BUSY_BYTES;
+    size_t free_bytes = mallinfo2().fordblks, before = heap->free_bytes;
+    heap->free_bytes = free_bytes;
+    if (heap->seconds < TRIM_PAUSE_SECONDS)
+        return free_bytes >= TRIM_SOON_BYTES && before >= free_bytes - free_bytes / 8 &&
+               free_bytes >= before - before / 8;
+    return activity == heap->activity || free_bytes >= TRIM_BUSY_BYTES;
 }
 #endif
 
@@ -41,6 +50,7 @@ void libc_heap_tick(struct libc_heap *heap, uint64_t activity)
     if (is_worth_trimming(heap, activity)) {
         malloc_trim(0);
         heap->seconds = 0;
+        heap->free_bytes = 0;
         heap->trimmed_activity = activity;
     }
 #endif

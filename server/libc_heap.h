@@ -5,12 +5,14 @@
 #ifndef EBB_LIBC_HEAP_H
 #define EBB_LIBC_HEAP_H
 
+#include <stddef.h>
 #include <stdint.h>
 
 struct libc_heap {
     uint64_t activity;         /* at the last tick */
     uint64_t trimmed_activity; /* when it was last trimmed */
     unsigned seconds;          /* since then */
+    size_t free_bytes;         /* in the heap at the last look, 0 after a trim */
 };
 
 /* Before the first thread starts. */

@@ -132,8 +132,14 @@ static int read_lines(struct source *source, FILE *file, const char *path)
     int result = 0;
     char *error = source->error;
     source->error = inner;
-    while (result == 0 && getline(&line, &size, file) >= 0) {
+    ssize_t len;
+    while (result == 0 && (len = getline(&line, &size, file)) >= 0) {
         number++;
+        if (strlen(line) != (size_t)len) {
+            snprintf(error, OPTIONS_ERROR_BYTES, "%.100s:%u: a NUL byte", path, number);
+            result = -1;
+            break;
+        }
         if (line[strspn(line, " \t\r\n")] == '#')
             continue;
         int count = options_split(line, words, LINE_WORDS_MAX);
@@ -143,6 +149,10 @@ static int read_lines(struct source *source, FILE *file, const char *path)
             result = give_line(source, words, count);
         if (result < 0)
             snprintf(error, OPTIONS_ERROR_BYTES, "%.100s:%u: %.140s", path, number, inner);
+    }
+    if (ferror(file)) {
+        snprintf(error, OPTIONS_ERROR_BYTES, "config file %.150s: %s", path, strerror(errno));
+        result = -1;
     }
     source->error = error;
     free(line);

@@ -143,6 +143,6 @@ int options_rewrite(const struct options *options, char *error)
     free(temporary);
     if (result == 0)
         return 0;
-    snprintf(error, OPTIONS_ERROR_BYTES, "Rewriting config file: %s", strerror(-result));
+    snprintf(error, OPTIONS_ERROR_BYTES, "%s", strerror(-result));
     return -1;
 }

@@ -5,6 +5,7 @@
  */
 #include "server.h"
 
+#include <errno.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -17,7 +18,12 @@
 
 #include "admin/admin.h"
 #include "baseline.h"
+#include "clients.h"
 #include "clock.h"
+#include "cmd/script.h"
+#include "cmd/slowlog.h"
+#include "cmd/mc_auth.h"
+#include "cmd/mc_detail.h"
 #include "libc_heap.h"
 #include "log.h"
 #include "memory.h"
@@ -31,10 +37,18 @@
 #define RESERVED_FDS      64u /* loops, listeners, log: what is open besides clients */
 #define SHARDS_PER_WORKER 4u
 
+/* Since the start. */
+struct totals {
+    uint64_t commands, received_bytes, sent_bytes;
+};
+
 struct server {
     struct options *options;
     struct log log;
     struct service service;
+    struct script_cache scripts;
+    struct clients clients;
+    struct slowlog slowlog;
     char executable[PATH_MAX];
     struct libc_heap libc_heap;
     struct memory memory;
@@ -48,6 +62,7 @@ struct server {
     uint64_t open_connections; /* changed atomically, by every worker */
     uv_mutex_t options_mutex;
     struct baseline baseline;
+    struct totals last_second;
     uv_async_t stop;
     uv_signal_t signals[2];
     uv_timer_t upkeep, second;
@@ -79,6 +94,20 @@ static void sum_counters(void *context, struct counters *sum)
     baseline_apply_counters(&server->baseline, sum);
 }
 
+static void total_latencies(struct server *server, struct latencies *sum)
+{
+    memset(sum, 0, sizeof(*sum));
+    for (unsigned i = 0; server->workers && i < server->worker_count; i++)
+        latencies_sum(sum, &server->workers[i].latencies, 1);
+}
+
+static void sum_latencies(void *context, struct latencies *sum)
+{
+    struct server *server = context;
+    total_latencies(server, sum);
+    baseline_apply_latencies(&server->baseline, sum);
+}
+
 static void sum_stats(void *context, struct store_stats *stats)
 {
     struct server *server = context;
@@ -90,10 +119,12 @@ static void reset_counters(void *context)
 {
     struct server *server = context;
     struct counters counters;
+    struct latencies latencies;
     struct store_stats stats;
     total_counters(server, &counters);
+    total_latencies(server, &latencies);
     store_stats(server->store, &stats);
-    baseline_reset(&server->baseline, &counters, &stats);
+    baseline_reset(&server->baseline, &counters, &latencies, &stats);
 }
 
 static void ask_to_stop(void *context)
@@ -120,6 +151,33 @@ static void on_option_changed(void *context, size_t index)
         store_set_explain(server->store, options_number(&options->explain) != 0);
 }
 
+static void copy_facts(void *context, struct memory_facts *facts)
+{
+    struct server *server = context;
+    admin_facts(server->admin, facts);
+}
+
+static double thread_seconds(pthread_t thread)
+{
+    clockid_t clock;
+    struct timespec time;
+    if (pthread_getcpuclockid(thread, &clock) != 0 || clock_gettime(clock, &time) != 0)
+        return 0;
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
+/* Asked on the main thread only, which starts the workers and ends them. */
+static unsigned loop_seconds(void *context, double *seconds, unsigned most)
+{
+    struct server *server = context;
+    unsigned count = 0;
+    if (count < most)
+        seconds[count++] = thread_seconds(pthread_self());
+    for (unsigned i = 0; i < server->running_count && count < most; i++)
+        seconds[count++] = thread_seconds(server->workers[i].thread);
+    return count;
+}
+
 static void lock_options(void *context)
 {
     struct server *server = context;
@@ -141,31 +199,60 @@ static void make_run_id(char run_id[41])
         snprintf(run_id + 2 * i, 3, "%02x", bytes[i]);
 }
 
+/* A server that nobody could log in to is better not started. */
+static enum server_result check_auth_file(const struct options *options, char *error)
+{
+    int result = options->auth_file[0] != '\0' ? mc_auth_check_file(options->auth_file) : 0;
+    if (result == 0)
+        return SERVER_OK;
+    failed(error, options->auth_file,
+           result == -EINVAL ? "no name:password line in it (auth-file)" : strerror(-result));
+    return SERVER_BAD_SETUP;
+}
+
 static enum server_result start_service(struct server *server, char *error)
 {
+    enum server_result checked = check_auth_file(server->options, error);
+    if (checked != SERVER_OK)
+        return checked;
     uv_mutex_init(&server->options_mutex);
     baseline_init(&server->baseline);
+    script_cache_init(&server->scripts);
+    clients_init(&server->clients);
+    slowlog_init(&server->slowlog);
     ssize_t len = readlink("/proc/self/exe", server->executable, sizeof(server->executable) - 1);
     server->executable[len > 0 ? len : 0] = '\0';
     server->service = (struct service){
         .options = server->options,
         .store = server->store,
+        .scripts = &server->scripts,
+        .clients = &server->clients,
+        .slowlog = &server->slowlog,
+        .detail = mc_detail_create(),
         .start_ms = clock_unix_ms(),
         .executable = server->executable,
         .config_file = server->options->config_file,
         .server = server,
         .counters = sum_counters,
         .counters_total = total_counters,
+        .latencies = sum_latencies,
         .store_stats = sum_stats,
         .counters_reset = reset_counters,
         .worker_count = server->worker_count,
         .client_address = connection_address,
+        .client_kill = worker_kill,
         .shutdown = ask_to_stop,
         .option_changed = on_option_changed,
+        .memory_facts = copy_facts,
+        .loop_seconds = loop_seconds,
         .options_lock = lock_options,
         .options_unlock = unlock_options,
     };
     make_run_id(server->service.run_id);
+    if (!server->service.detail) {
+        uv_mutex_destroy(&server->options_mutex);
+        return failed(error, "can't create the service", "out of memory");
+    }
     if (memory_init(&server->memory, &server->service, &server->log) < 0)
         return failed(error, "can't watch memory", "out of memory");
     memory_look(&server->memory);
@@ -175,6 +262,10 @@ static enum server_result start_service(struct server *server, char *error)
 static void stop_service(struct server *server)
 {
     memory_release(&server->memory);
+    slowlog_release(&server->slowlog);
+    clients_release(&server->clients);
+    script_cache_release(&server->scripts);
+    mc_detail_destroy(server->service.detail);
     baseline_release(&server->baseline);
     uv_mutex_destroy(&server->options_mutex);
 }
@@ -401,7 +492,35 @@ static void on_upkeep(uv_timer_t *upkeep)
     memory_tick(&server->memory);
     uint64_t wait_us = store_upkeep(server->store);
     uint64_t wait_ms = wait_us / 1000 + (wait_us % 1000 != 0);
+    if (admin_work(server->admin))
+        wait_ms = 1;
     uv_timer_start(upkeep, on_upkeep, wait_ms > 0 ? wait_ms : 1, 0);
+}
+
+static struct totals add_up(const struct counters *sum)
+{
+    struct totals totals = {0};
+    for (size_t i = 0; i < COMMAND_COUNT; i++)
+        totals.commands += sum->resp_commands[i];
+    for (size_t i = 0; i < EBB_MC_VERB_COUNT; i++)
+        totals.commands += sum->mc_commands[i];
+    totals.received_bytes =
+        sum->received_bytes[PROTOCOL_RESP] + sum->received_bytes[PROTOCOL_MEMCACHED];
+    totals.sent_bytes = sum->sent_bytes[PROTOCOL_RESP] + sum->sent_bytes[PROTOCOL_MEMCACHED];
+    return totals;
+}
+
+/* For INFO's instantaneous figures: what the last second has brought. */
+static void note_rates(struct server *server, const struct counters *sum)
+{
+    struct totals now = add_up(sum), *last = &server->last_second;
+    struct service *service = &server->service;
+    __atomic_store_n(&service->rates.commands, now.commands - last->commands, __ATOMIC_RELAXED);
+    __atomic_store_n(&service->rates.received_bytes, now.received_bytes - last->received_bytes,
+                     __ATOMIC_RELAXED);
+    __atomic_store_n(&service->rates.sent_bytes, now.sent_bytes - last->sent_bytes,
+                     __ATOMIC_RELAXED);
+    *last = now;
 }
 
 static void on_second(uv_timer_t *second)
@@ -409,6 +528,7 @@ static void on_second(uv_timer_t *second)
     struct server *server = second->data;
     struct counters sum;
     total_counters(server, &sum);
+    note_rates(server, &sum);
     uint64_t activity = 0;
     for (unsigned i = 0; i < PROTOCOL_COUNT; i++)
         activity += sum.received_bytes[i] + sum.accepted[i];
@@ -456,9 +576,14 @@ static const struct stage {
     enum server_result (*start)(struct server *server, char *error);
     void (*stop)(struct server *server);
 } stages[] = {
-    {start_log, stop_log},         {start_store, stop_store},     {start_service, stop_service},
-    {start_admin, stop_admin},     {start_main, stop_main},       {start_listeners, stop_listeners},
-    {start_handles, stop_handles}, {start_workers, stop_workers},
+    {start_log, stop_log},
+    {start_store, stop_store},
+    {start_service, stop_service},
+    {start_admin, stop_admin},
+    {start_main, stop_main},
+    {start_handles, stop_handles},
+    {start_listeners, stop_listeners},
+    {start_workers, stop_workers},
 };
 
 void server_destroy(struct server *server)

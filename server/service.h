@@ -16,10 +16,15 @@
 #define EBB_REDIS_VERSION     "7.2.4"  /* the Redis whose commands we speak, for clients that ask */
 #define EBB_MEMCACHED_VERSION "1.6.27" /* the same for memcached */
 
+struct clients;
+struct mc_detail;
 struct options;
+struct script_cache;
+struct slowlog;
 struct store;
 struct store_stats;
 struct service;
+struct memory_facts;
 
 /* What a command sees of its client. Owned by the connection, used by its worker only. */
 struct client {
@@ -31,16 +36,24 @@ struct client {
     bool reply_off;         /* CLIENT REPLY OFF */
     bool reply_skip_next;   /* CLIENT REPLY SKIP */
     bool reply_skip;        /* the command being run is the skipped one */
+    uint8_t close_reason;   /* with it: enum close_reason */
     bool no_touch;          /* CLIENT NO-TOUCH: reads are no use of the keys */
+    bool in_multi;          /* between MULTI and EXEC */
+    bool is_killed;         /* CLIENT KILL: its worker is to close it */
     enum protocol protocol;
     int64_t connected_ms, last_command_ms;
     uint64_t commands;
     uint16_t last_command;                /* COMMAND_... id, COMMAND_COUNT: none */
     char *name;                           /* CLIENT SETNAME; malloc, NULL: none */
     char *library_name, *library_version; /* CLIENT SETINFO; malloc, NULL */
+    struct transaction *transaction;      /* MULTI, WATCH; NULL: neither */
+    uint32_t queued;                      /* commands between MULTI and EXEC */
+    size_t input_bytes, output_bytes;     /* that wait on its connection */
+    struct client *next, *previous;       /* in clients.h */
+    struct mc_dump *dump;                 /* that memcached's client waits for; malloc, NULL */
     struct connection *connection;        /* for the functions below */
 };
-void client_release(struct client *client); /* frees the texts */
+void client_release(struct client *client); /* frees the texts and the dump */
 
 /* What memory.c has found; read with counter_read(). */
 struct memory_limits {
@@ -56,27 +69,43 @@ struct service {
     struct options *options;
     struct store *store;
     struct memory_limits limits;
-    int64_t start_ms;        /* unix time */
-    char run_id[41];         /* 40 hex digits */
-    const char *executable;  /* path, or "" */
-    const char *config_file; /* path, or "" */
-    void *server;            /* context of the functions */
+    struct script_cache *scripts;
+    struct clients *clients;
+    struct slowlog *slowlog;
+    struct mc_detail *detail; /* memcached's `stats detail` */
+    int64_t start_ms;         /* unix time */
+    char run_id[41];          /* 40 hex digits */
+    const char *executable;   /* path, or "" */
+    const char *config_file;  /* path, or "" */
+    void *server;             /* context of the functions */
     /* Sums the counters of all workers. */
     void (*counters)(void *server, struct counters *sum);
     /* The same since the start, whatever CONFIG RESETSTAT has zeroed: Prometheus wants counters
      * that never go down. */
     void (*counters_total)(void *server, struct counters *sum);
+    /* How long commands took, since the start or the last counters_reset(). */
+    void (*latencies)(void *server, struct latencies *sum);
     /* store_stats(), its counts less those of the last counters_reset(). */
     void (*store_stats)(void *server, struct store_stats *stats);
     /* Zeroes what CONFIG RESETSTAT zeroes, by remembering a base of both. */
     void (*counters_reset)(void *server);
     unsigned worker_count;
+    /* Of the last second; written by the main thread, read with counter_read(). */
+    struct {
+        uint64_t commands, received_bytes, sent_bytes;
+    } rates;
     /* "ip:port" or path of the client's two ends; returns the length. */
     size_t (*client_address)(const struct client *client, bool local, char *text, size_t size);
+    /* Lets the client's worker close it soon; the list of clients is locked. */
+    void (*client_kill)(struct client *client);
     /* Asks the server to end in order; returns at once. */
     void (*shutdown)(void *server);
     /* A setting has been changed by CONFIG SET (index in options.def): make it felt. */
     void (*option_changed)(void *server, size_t index);
+    /* What is known of memory: of the last second, from any thread. */
+    void (*memory_facts)(void *server, struct memory_facts *facts);
+    /* CPU seconds of each loop's thread: the main one first, then the workers. Returns how many. */
+    unsigned (*loop_seconds)(void *server, double *seconds, unsigned most);
     void (*options_lock)(void *server); /* around reading or changing text options */
     void (*options_unlock)(void *server);
 };

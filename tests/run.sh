@@ -58,7 +58,8 @@ e2e() { # e2e BUILD [NAME]
     local modules=${2:-$(/usr/bin/python3 tests/e2e/run.py --list-modules)}
     for module in $modules; do
         run_tap "$1: e2e $module" env EBB_BIN="$1/ebb" EBB_E2E_SCALE=$scale \
-            EBB_E2E_NO_RSS=$no_rss timeout 600 /usr/bin/python3 tests/e2e/run.py "$module"
+            EBB_E2E_NO_RSS=$no_rss timeout "${EBB_E2E_SECONDS:-600}" /usr/bin/python3 \
+            tests/e2e/run.py "$module"
     done
 }
 

@@ -358,6 +358,8 @@ static void mc_stats_show_size_classes_as_slabs(void **state)
     assert_true(atoi(stat(world, command, "total_malloced")) >= 4096);
 }
 
+#define FIFTY "12345678901234567890123456789012345678901234567890"
+
 static void mc_stats_know_their_forms(void **state)
 {
     struct world *world = *state;
@@ -365,7 +367,9 @@ static void mc_stats_know_their_forms(void **state)
     assert_string_equal(stat(world, "stats settings\r\n", "tcpport"), "11211");
     assert_string_equal(stat(world, "stats settings\r\n", "auth_enabled_ascii"), "no");
     assert_string_equal(stat(world, "stats conns\r\n", "7:addr"), "tcp:127.0.0.1:50000");
-    MC("stats sizes\r\n", "STAT sizes_status disabled\r\nEND\r\n");
+    MC("stats sizes\r\n", "END\r\n");
+    MC("set a 0 0 3\r\nabc\r\nset b 0 0 100\r\n" FIFTY FIFTY "\r\nstats sizes\r\n",
+       "STORED\r\nSTORED\r\nSTAT 32 1\r\nSTAT 128 1\r\nEND\r\n");
     MC("stats nonsense\r\n", "ERROR\r\n");
     MC("stats reset\r\n", "RESET\r\n");
     assert_int_equal(world->resets, 1);

@@ -69,9 +69,23 @@ static void a_batch_counts_each_command_with_its_share(void **state)
     (void)state;
     struct counters counters = {0};
     counters_record(&counters, FAMILY_WRITE, 16 * 30000, 16);
-    assert_int_equal(counters.duration[FAMILY_WRITE][1], 16); /* 25 us < 30 us <= 50 us */
+    assert_int_equal(counters.duration[FAMILY_WRITE][5], 16); /* 25 us < 30 us <= 50 us */
     assert_int_equal(counters.duration_ns[FAMILY_WRITE], 16 * 30000);
-    assert_int_equal(counters.duration[FAMILY_READ][1], 0);
+    assert_int_equal(counters.duration[FAMILY_READ][5], 0);
+}
+
+static void a_request_waits_for_its_whole_batch(void **state)
+{
+    (void)state;
+    struct counters counters = {0};
+    counters_record_requests(&counters, PROTOCOL_RESP, 30000, 16);
+    counters_record_requests(&counters, PROTOCOL_RESP, 900, 1);
+    assert_int_equal(counters.request[PROTOCOL_RESP][5], 16);
+    assert_int_equal(counters.request[PROTOCOL_RESP][0], 1);
+    assert_int_equal(counters.request_ns[PROTOCOL_RESP], 16 * 30000 + 900);
+    counters_record_stall(&counters, 2000000000);
+    assert_int_equal(counters.stall[COUNTERS_DURATION_BUCKETS - 1], 1);
+    assert_int_equal(counters.stall_ns, 2000000000);
 }
 
 static void the_bounds_rise(void **state)
@@ -89,6 +103,7 @@ int main(void)
         cmocka_unit_test(a_gauge_survives_being_raised_and_lowered_by_different_workers),
         cmocka_unit_test(a_duration_on_a_bound_belongs_to_the_bucket_below),
         cmocka_unit_test(a_batch_counts_each_command_with_its_share),
+        cmocka_unit_test(a_request_waits_for_its_whole_batch),
         cmocka_unit_test(the_bounds_rise),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -128,7 +128,8 @@ static void do_set(struct world *world, const struct store_key *key, struct twin
     next.seed = (uint32_t)rng_below(&world->rng, 255);
     if (rng_once_in(&world->rng, 3))
         next.expire_ms = (int64_t)(clock_ms + 1 + rng_below(&world->rng, 3000));
-    struct store_value value = {fill(world, next.seed, next.len), next.len, next.expire_ms, 0};
+    struct store_value value = {
+        .data = fill(world, next.seed, next.len), .len = next.len, .expire_ms = next.expire_ms};
     int error = store_set(&world->session, key, &value);
     if (error == STORE_OK) {
         *twin = next;
@@ -300,7 +301,7 @@ static void nobody_is_evicted_while_compaction_can_win_it(void **state)
     set_limit(world, SIZE_MAX);
     for (unsigned i = 0; i < 100000; i++) {
         struct store_key key = enter(world, i, text);
-        struct store_value value = {data, 200, 0, 0};
+        struct store_value value = {.data = data, .len = 200};
         assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
     }
     for (unsigned i = 0; i < 100000; i++) { /* two in three go: no span is empty by itself */
@@ -313,7 +314,7 @@ static void nobody_is_evicted_while_compaction_can_win_it(void **state)
     set_limit(world, held); /* as full as can be, two thirds of it air */
     for (unsigned i = 200000; i < 220000; i++) {
         struct store_key key = enter(world, i, text);
-        struct store_value value = {data, 300, 0, 0};
+        struct store_value value = {.data = data, .len = 300};
         assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
         store_leave(&world->session);
     }

@@ -230,6 +230,20 @@ static void a_mistake_in_the_file_names_file_and_line(void **state)
     }
 }
 
+static void a_nul_byte_in_the_file_is_a_mistake(void **state)
+{
+    struct fixture *fixture = *state;
+    FILE *file = fopen(fixture->path, "w");
+    assert_non_null(file);
+    static const char text[] = "port 70\nport 71\0 01\n";
+    assert_int_equal(fwrite(text, 1, sizeof text - 1, file), sizeof text - 1);
+    fclose(file);
+    char option[80], wanted[100];
+    snprintf(option, sizeof option, "--config=%s", fixture->path);
+    snprintf(wanted, sizeof wanted, "%s:2: a NUL byte", fixture->path);
+    assert_refused(fixture, option, "", wanted);
+}
+
 static void split_keeps_empty_words_and_counts(void **state)
 {
     (void)state;
@@ -278,6 +292,7 @@ static void ill_formed_values_name_their_option(void **state)
                    "option loglevel: 'loud' is not debug, verbose, notice or warning");
     assert_refused(fixture, "--config=/nowhere/at/all", "",
                    "config file /nowhere/at/all: No such file or directory");
+    assert_refused(fixture, "--config=/tmp", "", "config file /tmp: Is a directory");
     assert_refused(fixture, "--bind=1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17", "",
                    "option bind: more than 16 values");
 }
@@ -433,6 +448,7 @@ int main(void)
         CASE(variables_about_a_service_of_our_name_are_not_ours),
         CASE(the_file_has_comments_blank_lines_and_quotes),
         CASE(a_mistake_in_the_file_names_file_and_line),
+        CASE(a_nul_byte_in_the_file_is_a_mistake),
         CASE(split_keeps_empty_words_and_counts),
         CASE(unknown_options_name_themselves),
         CASE(ill_formed_values_name_their_option),

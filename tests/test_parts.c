@@ -67,7 +67,7 @@ static void parts_name_every_byte(void **state)
     struct process_memory memory;
     struct parts parts;
     fill_exact(&store, &memory);
-    parts_compute(&store, &memory, 4 * MIB, &parts);
+    parts_compute(&store, &memory, 4 * MIB, 0, &parts);
     for (size_t i = 0; i < PART_COUNT; i++) {
         if (parts.bytes[i] != expected[i] * MIB)
             print_error("part %s\n", part_name(i));
@@ -84,7 +84,7 @@ static void parts_leave_the_unknown_unattributed(void **state)
     struct parts parts;
     fill_exact(&store, &memory);
     memory.resident_bytes += 3 * MIB;
-    parts_compute(&store, &memory, 4 * MIB, &parts);
+    parts_compute(&store, &memory, 4 * MIB, 0, &parts);
     assert_int_equal(parts.bytes[PART_UNATTRIBUTED], 3 * MIB);
     assert_int_equal(parts.skew_bytes, -3 * (int64_t)MIB);
     assert_int_equal(sum_of(&parts), memory.resident_bytes);
@@ -98,7 +98,7 @@ static void parts_take_an_excess_off_beliefs_first(void **state)
     struct parts parts;
     fill_exact(&store, &memory);
     memory.resident_bytes -= 6 * MIB;
-    parts_compute(&store, &memory, 4 * MIB, &parts);
+    parts_compute(&store, &memory, 4 * MIB, 0, &parts);
     assert_int_equal(parts.bytes[PART_SLOT_FREE], 0);
     assert_int_equal(parts.bytes[PART_SPAN_IDLE], 6 * MIB);
     assert_int_equal(parts.bytes[PART_LIVE], 80 * MIB);
@@ -113,7 +113,7 @@ static void parts_keep_connections_within_libc(void **state)
     struct process_memory memory;
     struct parts parts;
     fill_exact(&store, &memory);
-    parts_compute(&store, &memory, 100 * MIB, &parts); /* buffers reserved, not touched */
+    parts_compute(&store, &memory, 100 * MIB, 0, &parts); /* buffers reserved, not touched */
     assert_int_equal(parts.bytes[PART_CONNECTIONS], 9 * MIB);
     assert_int_equal(parts.bytes[PART_LIBC_HEAP], 0);
     assert_int_equal(parts.skew_bytes, 0);
@@ -128,7 +128,7 @@ static void parts_give_libc_the_rest_when_not_all_was_seen(void **state)
     fill_exact(&store, &memory);
     memory.libc_bytes = 1 * MIB;
     memory.is_partial = true;
-    parts_compute(&store, &memory, 4 * MIB, &parts);
+    parts_compute(&store, &memory, 4 * MIB, 0, &parts);
     assert_int_equal(parts.bytes[PART_CONNECTIONS], 4 * MIB);
     assert_int_equal(parts.bytes[PART_LIBC_HEAP], 5 * MIB);
     assert_int_equal(parts.skew_bytes, 0);
@@ -175,7 +175,7 @@ static void parts_add_up_whatever_comes(void **state)
         for (size_t i = 0; i < sizeof fields / sizeof fields[0]; i++)
             *fields[i] = next_random(&seed) >> (24 + next_random(&seed) % 40);
         memory.is_partial = next_random(&seed) % 4 == 0;
-        parts_compute(&store, &memory, next_random(&seed) >> 40, &parts);
+        parts_compute(&store, &memory, next_random(&seed) >> 40, 0, &parts);
         assert_int_equal(sum_of(&parts), memory.resident_bytes);
         for (size_t i = 0; i < PART_COUNT; i++)
             assert_true(parts.bytes[i] <= memory.resident_bytes); /* none wrapped below zero */

@@ -85,6 +85,23 @@ static void *trim(void *context)
     return NULL;
 }
 
+/* Somebody who watches the map meanwhile. Figures are of a moment; each must be possible. */
+static void *watch(void *context)
+{
+    struct trimmer *watcher = context;
+    struct ebb_page *pages = malloc(EBB_MAP_ARENAS_MAX * EBB_ARENA_PAGES * sizeof *pages);
+    const struct timespec pause = {.tv_nsec = 300000};
+    while (!__atomic_load_n(&watcher->is_over, __ATOMIC_ACQUIRE)) {
+        for (size_t at = 0, done; (done = ebb_pool_map(watcher->pool, at, SIZE_MAX, pages)) > 0;
+             at += done)
+            for (size_t p = 0; p < done * EBB_ARENA_PAGES; p++)
+                TWIN_REQUIRE(pages[p].kind < EBB_PAGE_KIND_COUNT && pages[p].used_percent <= 100);
+        nanosleep(&pause, NULL);
+    }
+    free(pages);
+    return NULL;
+}
+
 static void heaps_share_a_pool_while_it_is_trimmed(void **state)
 {
     (void)state;
@@ -98,14 +115,16 @@ static void heaps_share_a_pool_while_it_is_trimmed(void **state)
         twin_init(&workers[w].twin, pool, OBJECTS);
     }
     struct trimmer trimmer = {.pool = pool};
-    pthread_t trimming;
+    pthread_t trimming, watching;
     assert_int_equal(pthread_create(&trimming, NULL, trim, &trimmer), 0);
+    assert_int_equal(pthread_create(&watching, NULL, watch, &trimmer), 0);
     for (unsigned w = 0; w < 2; w++)
         assert_int_equal(pthread_create(&workers[w].thread, NULL, work, &workers[w]), 0);
     for (unsigned w = 0; w < 2; w++)
         assert_int_equal(pthread_join(workers[w].thread, NULL), 0);
     __atomic_store_n(&trimmer.is_over, true, __ATOMIC_RELEASE);
     assert_int_equal(pthread_join(trimming, NULL), 0);
+    assert_int_equal(pthread_join(watching, NULL), 0);
     assert_true(trimmer.trimmed_bytes > 0);
     size_t span_pages = 0;
     for (unsigned w = 0; w < 2; w++) {

@@ -26,6 +26,8 @@ struct twin {
     int64_t expire_ms;
     uint32_t flags;
     uint64_t cas; /* 0: nobody asked */
+    unsigned marks;
+    uint32_t access_s; /* 0: not kept */
 };
 
 struct world {
@@ -90,6 +92,9 @@ static void compare(struct world *world, const struct twin *twin, const struct s
     assert_int_equal(value->len, twin->len);
     assert_int_equal(value->expire_ms, twin->expire_ms);
     assert_int_equal(value->flags, twin->flags);
+    assert_int_equal(value->marks, twin->marks);
+    assert_int_equal(value->access_s, twin->access_s);
+    assert_true(twin->cas == 0 || value->cas == twin->cas);
     assert_memory_equal(value->data, fill(world, twin->seed, twin->len), twin->len);
 }
 
@@ -100,8 +105,12 @@ static void do_get(struct world *world, const struct store_key *key, struct twin
     struct store_value value;
     bool found = store_get(&world->session, key, &value);
     assert_int_equal(found, is_alive(twin));
-    if (found)
-        compare(world, twin, &value);
+    if (!found)
+        return;
+    compare(world, twin, &value);
+    twin->marks |= STORE_FETCHED;
+    if (twin->access_s != 0)
+        twin->access_s = (uint32_t)(clock_ms / 1000);
 }
 
 static void do_set(struct world *world, const struct store_key *key, struct twin *twin)
@@ -115,7 +124,15 @@ static void do_set(struct world *world, const struct store_key *key, struct twin
         next.expire_ms = is_alive(twin) ? twin->expire_ms : 0;
         value.expire_ms = STORE_KEEP_TTL;
     }
-    assert_int_equal(store_set(&world->session, key, &value), STORE_OK);
+    next.access_s = is_alive(twin) && twin->access_s != 0 ? (uint32_t)(clock_ms / 1000) : 0;
+    if (rnd(world, 5) == 0) {
+        next.marks = rnd(world, STORE_FETCHED);
+        next.cas = rnd(world, 2) == 0 ? UINT64_MAX - rnd(world, 100) : 0;
+        assert_int_equal(store_set_marked(&world->session, key, &value, next.marks, next.cas),
+                         STORE_OK);
+    } else {
+        assert_int_equal(store_set(&world->session, key, &value), STORE_OK);
+    }
     *twin = next;
 }
 
@@ -134,6 +151,9 @@ static void do_append(struct world *world, const struct store_key *key, struct t
     assert_int_equal(store_join(&world->session, key, old.data, old.len, tail, more), STORE_OK);
     twin->len += more;
     twin->cas = 0;
+    twin->marks = 0;
+    if (twin->access_s != 0)
+        twin->access_s = (uint32_t)(clock_ms / 1000);
 }
 
 static void do_delete(struct world *world, const struct store_key *key, struct twin *twin)
@@ -163,6 +183,29 @@ static void do_cas(struct world *world, const struct store_key *key, struct twin
     if (unique != 0)
         twin->cas = unique;
     assert_false(store_cas_matches(&world->session, key, unique + 1));
+}
+
+static void do_mark(struct world *world, const struct store_key *key, struct twin *twin)
+{
+    unsigned set = rnd(world, STORE_FETCHED), clear = rnd(world, STORE_FETCHED);
+    assert_int_equal(store_mark(&world->session, key, set, clear), is_alive(twin));
+    if (is_alive(twin))
+        twin->marks = (twin->marks & ~clear) | set;
+}
+
+static void do_set_cas(struct world *world, const struct store_key *key, struct twin *twin)
+{
+    uint64_t unique = rnd(world, 2) == 0 ? UINT64_MAX - rnd(world, 100) : 0;
+    assert_int_equal(store_set_cas(&world->session, key, unique), is_alive(twin));
+    if (is_alive(twin))
+        twin->cas = unique;
+}
+
+static void do_keep_access(struct world *world, const struct store_key *key, struct twin *twin)
+{
+    assert_int_equal(store_keep_access(&world->session, key), is_alive(twin));
+    if (is_alive(twin) && twin->access_s == 0)
+        twin->access_s = (uint32_t)(clock_ms / 1000);
 }
 
 /* ---- everything ---- */
@@ -247,10 +290,16 @@ static void step(struct world *world)
         do_set(world, &key, twin);
     else if (what < 76)
         do_append(world, &key, twin);
-    else if (what < 90)
+    else if (what < 87)
         do_delete(world, &key, twin);
-    else if (what < 95)
+    else if (what < 91)
         do_expire(world, &key, twin);
+    else if (what < 94)
+        do_mark(world, &key, twin);
+    else if (what < 96)
+        do_set_cas(world, &key, twin);
+    else if (what < 97)
+        do_keep_access(world, &key, twin);
     else
         do_cas(world, &key, twin);
 }

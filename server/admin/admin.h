@@ -8,6 +8,7 @@
 
 #include "../../proto/ebb_buf.h"
 #include "../../proto/ebb_proto.h"
+#include "../facts.h"
 #include "../service.h"
 
 struct admin;
@@ -20,5 +21,10 @@ void admin_respond(struct admin *admin, const struct ebb_http_request *request,
                    struct ebb_buf *out);
 /* Takes one sample of the process and the store; called once a second. */
 void admin_sample(struct admin *admin);
+/* Goes on with what somebody has asked for (POST /api/purge): a bounded piece of it. true: there is
+ * more, call again soon. */
+bool admin_work(struct admin *admin);
+/* What the last sample says; from any thread. */
+void admin_facts(struct admin *admin, struct memory_facts *facts);
 
 #endif

@@ -35,9 +35,9 @@ static bool grow(struct classes *classes)
 
 void classes_refresh(struct classes *classes, struct store *store)
 {
-    uint64_t start_ns = monotonic_ns();
+    uint64_t now_ns = monotonic_ns(), begin_ns = thread_cpu_ns();
     uint64_t pause_ns = classes->cost_ns <= CHEAP_NS ? 0 : classes->cost_ns * COST_FACTOR;
-    if (start_ns - classes->read_ns < pause_ns)
+    if (now_ns - classes->read_ns < pause_ns)
         return;
     unsigned count = 0;
     for (unsigned i = 0; i <= EBB_CLASS_COUNT; i++) {
@@ -47,9 +47,10 @@ void classes_refresh(struct classes *classes, struct store *store)
             continue;
         if (count == classes->capacity && !grow(classes))
             return;
+        classes->index[count] = (uint16_t)i;
         classes->at[count++] = one;
     }
     classes->count = count;
-    classes->read_ns = monotonic_ns();
-    classes->cost_ns = classes->read_ns - start_ns;
+    classes->read_ns = now_ns;
+    classes->cost_ns = thread_cpu_ns() - begin_ns;
 }

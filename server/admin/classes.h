@@ -11,9 +11,10 @@
 #include "../store/stats.h"
 
 struct classes {
-    struct ebb_class_stats *at; /* by slot size, the large class last */
+    struct ebb_class_stats *at;          /* by slot size, the large class last */
+    uint16_t index[EBB_CLASS_COUNT + 1]; /* of each, as the allocator counts them */
     unsigned count, capacity;
-    uint64_t read_ns, cost_ns; /* when the last reading ended, and how long it took */
+    uint64_t read_ns, cost_ns; /* when they were read, and what CPU time it took */
 };
 
 void classes_init(struct classes *classes);

@@ -12,6 +12,8 @@
 #include "../cmd/cmd.h"
 #include "../options.h"
 #include "../store/store.h"
+#include "groups.h"
+#include "rows.h"
 
 #ifndef EBB_REVISION /* the Makefile knows it */
 #define EBB_REVISION "unknown"
@@ -79,6 +81,9 @@ void metrics_gather(struct metrics *metrics, struct service *service, const stru
     add_work(&metrics->work, &metrics->store.item_heap);
     add_work(&metrics->work, &metrics->store.index_heap);
     metrics->start_time_seconds = (double)service->start_ms / 1e3;
+    if (service->loop_seconds != NULL)
+        metrics->loop_count =
+            service->loop_seconds(service->server, metrics->loop_seconds, METRICS_LOOPS_MAX);
     gather_limits(metrics, service->options, &service->limits);
     const struct store_stats *store = &metrics->store;
     metrics->address_resident_bytes =
@@ -86,6 +91,9 @@ void metrics_gather(struct metrics *metrics, struct service *service, const stru
     metrics->address_reserved_bytes = minus(
         store->pool.reserved_bytes, metrics->address_resident_bytes + store->pool.trimmed_bytes);
     metrics->allocation_failures = minus(metrics->work.failures, store->pool.refusals);
+    const struct environment *around = &metrics->sample.environment;
+    metrics->has_system_pressure = around->has_pressure && around->is_pressure_of_system;
+    metrics->has_cgroup_pressure = around->has_pressure && !around->is_pressure_of_system;
     metrics->trim_pending_bytes = minus(store->pool.idle_bytes, store->pool.keep_bytes);
 }
 
@@ -148,20 +156,13 @@ static void write_parts(const struct metrics *metrics, struct exposition *to)
     }
 }
 
-static void class_label(char *labels, size_t size, const struct ebb_class_stats *class)
-{
-    char name[EBB_NUM_TEXT_BYTES] = "large";
-    if (class->slot_bytes != 0)
-        name[ebb_format_u64(name, class->slot_bytes)] = '\0';
-    labels[0] = '\0';
-    exposition_label(labels, size, "class", name);
-}
-
 static void write_of_class(struct exposition *to, const struct ebb_class_stats *class,
                            const char *state, uint64_t value)
 {
-    char labels[LABELS_BYTES];
-    class_label(labels, sizeof labels, class);
+    char labels[LABELS_BYTES] = "", name[EBB_NUM_TEXT_BYTES] = "large";
+    if (class->slot_bytes != 0)
+        name[ebb_format_u64(name, class->slot_bytes)] = '\0';
+    exposition_label(labels, sizeof labels, "class", name);
     if (state != NULL)
         exposition_label(labels, sizeof labels, "state", state);
     exposition_u64(to, labels, value);
@@ -169,40 +170,47 @@ static void write_of_class(struct exposition *to, const struct ebb_class_stats *
 
 static void write_spans(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++) {
-        const struct ebb_class_stats *class = &metrics->classes->at[i];
-        write_of_class(to, class, "full", class->spans_full);
-        write_of_class(to, class, "partial", class->spans_partial);
-        write_of_class(to, class, "empty", class->spans_empty);
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUPS_COUNT; g++) {
+        write_of_class(to, &groups[g], "full", groups[g].spans_full);
+        write_of_class(to, &groups[g], "partial", groups[g].spans_partial);
+        write_of_class(to, &groups[g], "empty", groups[g].spans_empty);
     }
 }
 
 static void write_slots(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++) {
-        const struct ebb_class_stats *class = &metrics->classes->at[i];
-        write_of_class(to, class, "used", class->slots_used);
-        write_of_class(to, class, "free", class->slots_free);
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUPS_COUNT; g++) {
+        write_of_class(to, &groups[g], "used", groups[g].slots_used);
+        write_of_class(to, &groups[g], "free", groups[g].slots_free);
     }
 }
 
 static void write_slot_sizes(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++)
-        if (metrics->classes->at[i].slot_bytes != 0) /* large has no one size */
-            write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].slot_bytes);
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g + 1 < GROUPS_COUNT; g++) /* large has no one size */
+        write_of_class(to, &groups[g], NULL, groups[g].slot_bytes);
 }
 
 static void write_allocations(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++)
-        write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].allocations);
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUPS_COUNT; g++)
+        write_of_class(to, &groups[g], NULL, groups[g].allocations);
 }
 
 static void write_frees(const struct metrics *metrics, struct exposition *to)
 {
-    for (unsigned i = 0; i < metrics->classes->count; i++)
-        write_of_class(to, &metrics->classes->at[i], NULL, metrics->classes->at[i].frees);
+    struct ebb_class_stats groups[GROUPS_COUNT];
+    groups_add_up(metrics->classes, groups);
+    for (unsigned g = 0; g < GROUPS_COUNT; g++)
+        write_of_class(to, &groups[g], NULL, groups[g].frees);
 }
 
 static void write_slices(const struct metrics *metrics, struct exposition *to)
@@ -257,6 +265,13 @@ static const char *command_label(char *labels, const char *protocol, const char 
     return labels;
 }
 
+/* Whether anybody has sent the command: the others show no more than a count of 0.
+ * The page is a part of what a server at rest holds. */
+static bool was_sent(const struct counters *counters, size_t command)
+{
+    return counters->resp_commands[command] > 0 || counters->resp_errors[command] > 0;
+}
+
 static void write_commands(const struct metrics *metrics, struct exposition *to)
 {
     const struct counters *counters = &metrics->counters;
@@ -274,9 +289,11 @@ static void write_command_errors(const struct metrics *metrics, struct expositio
 {
     const struct counters *counters = &metrics->counters;
     char labels[LABELS_BYTES];
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        exposition_u64(to, command_label(labels, "resp", commands[i].name),
-                       counters->resp_errors[i]);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (was_sent(counters, i))
+            exposition_u64(to, command_label(labels, "resp", commands[i].name),
+                           counters->resp_errors[i]);
+    }
     exposition_u64(to, command_label(labels, "resp", "unknown"), counters->resp_unknown);
     exposition_u64(to, command_label(labels, "memcached", "any"), counters->mc_errors);
 }
@@ -295,9 +312,11 @@ static void write_error_replies(const struct metrics *metrics, struct exposition
 static void write_command_seconds(const struct metrics *metrics, struct exposition *to)
 {
     char labels[LABELS_BYTES];
-    for (size_t i = 0; i < COMMAND_COUNT; i++)
-        exposition_double(to, command_label(labels, "resp", commands[i].name),
-                          (double)metrics->counters.resp_ns[i] / 1e9);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        if (was_sent(&metrics->counters, i))
+            exposition_double(to, command_label(labels, "resp", commands[i].name),
+                              (double)metrics->counters.resp_ns[i] / 1e9);
+    }
 }
 
 static void write_durations(const struct metrics *metrics, struct exposition *to)
@@ -316,73 +335,58 @@ static void write_durations(const struct metrics *metrics, struct exposition *to
     }
 }
 
-/* ---- the table ---- */
-
-enum row_kind { ROW_FAMILY, ROW_U64, ROW_I64, ROW_DOUBLE, ROW_NANOS, ROW_MILLIS, ROW_EACH };
-
-struct row {
-    enum row_kind kind;
-    enum metric_type type;
-    const char *text; /* name of a family, labels of a sample */
-    const char *help;
-    size_t offset; /* in struct metrics */
-    void (*each)(const struct metrics *metrics, struct exposition *to);
-};
-
-#define KIND_OF(field)                                                                             \
-    _Generic(((const struct metrics *)0)->field, uint64_t                                          \
-             : ROW_U64, int64_t                                                                    \
-             : ROW_I64, double                                                                     \
-             : ROW_DOUBLE)
-
-static const struct row rows[] = {
-#define FAMILY(type, name, help) {ROW_FAMILY, METRIC_##type, name, help, 0, NULL},
-#define VALUE(labels, field)                                                                       \
-    {KIND_OF(field), 0, labels, NULL, offsetof(struct metrics, field), NULL},
-#define NANOS(labels, field)  {ROW_NANOS, 0, labels, NULL, offsetof(struct metrics, field), NULL},
-#define MILLIS(labels, field) {ROW_MILLIS, 0, labels, NULL, offsetof(struct metrics, field), NULL},
-#define EACH(function)        {ROW_EACH, 0, NULL, NULL, 0, function},
-#include "metrics.def"
-#undef FAMILY
-#undef VALUE
-#undef NANOS
-#undef MILLIS
-#undef EACH
-};
-
-static void write_row(const struct metrics *metrics, const struct row *row, struct exposition *to)
+static void write_requests(const struct metrics *metrics, struct exposition *to)
 {
-    const void *field = (const char *)metrics + row->offset;
-    switch (row->kind) {
-    case ROW_FAMILY:
-        exposition_begin(to, row->type, row->text, row->help);
-        return;
-    case ROW_U64:
-        exposition_u64(to, row->text, *(const uint64_t *)field);
-        return;
-    case ROW_I64:
-        exposition_double(to, row->text, (double)*(const int64_t *)field);
-        return;
-    case ROW_DOUBLE:
-        exposition_double(to, row->text, *(const double *)field);
-        return;
-    case ROW_NANOS:
-        exposition_double(to, row->text, (double)*(const uint64_t *)field / 1e9);
-        return;
-    case ROW_MILLIS:
-        exposition_double(to, row->text, (double)*(const uint64_t *)field / 1e3);
-        return;
-    case ROW_EACH:
-        row->each(metrics, to);
-        return;
+    static const char *const protocols[PROTOCOL_COUNT] = {
+        [PROTOCOL_RESP] = "protocol=\"resp\"",
+        [PROTOCOL_MEMCACHED] = "protocol=\"memcached\"",
+        [PROTOCOL_HTTP] = "protocol=\"http\"",
+    };
+    for (size_t i = 0; i < PROTOCOL_COUNT; i++) {
+        struct histogram histogram = {counters_duration_bounds, COUNTERS_DURATION_BUCKETS - 1,
+                                      metrics->counters.request[i],
+                                      (double)metrics->counters.request_ns[i] / 1e9};
+        exposition_histogram(to, protocols[i], &histogram);
     }
 }
 
-void metrics_write(const struct metrics *metrics, enum exposition_format format,
-                   struct ebb_buf *out)
+/* ---- loops ---- */
+
+static void write_stalls(const struct metrics *metrics, struct exposition *to)
 {
-    struct exposition to = {.out = out, .format = format};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        write_row(metrics, &rows[i], &to);
-    exposition_end(&to);
+    struct histogram histogram = {counters_duration_bounds, COUNTERS_DURATION_BUCKETS - 1,
+                                  metrics->counters.stall,
+                                  (double)metrics->counters.stall_ns / 1e9};
+    exposition_histogram(to, "", &histogram);
+}
+
+static void write_loops(const struct metrics *metrics, struct exposition *to)
+{
+    for (unsigned i = 0; i < metrics->loop_count; i++) {
+        char labels[LABELS_BYTES] = "thread=\"main\"";
+        if (i > 0)
+            snprintf(labels, sizeof labels, "thread=\"worker-%u\"", i);
+        exposition_double(to, labels, metrics->loop_seconds[i]);
+    }
+}
+
+static void write_value_sizes(const struct metrics *metrics, struct exposition *to)
+{
+    double bounds[STORE_SIZE_BUCKETS - 1];
+    for (size_t i = 0; i < STORE_SIZE_BUCKETS - 1; i++)
+        bounds[i] = (double)(UINT64_C(64) << (2 * i));
+    struct histogram histogram = {bounds, STORE_SIZE_BUCKETS - 1, metrics->store.stored_sizes,
+                                  (double)metrics->store.stored_bytes};
+    exposition_histogram(to, "", &histogram);
+}
+
+/* ---- the table ---- */
+
+static const struct row rows[] = {
+#include "metrics.def"
+};
+
+void metrics_write(struct metrics *metrics, enum exposition_format format, struct ebb_buf *out)
+{
+    rows_write(rows, sizeof rows / sizeof rows[0], metrics, format, out);
 }

@@ -9,6 +9,18 @@
 #include "process.h"
 #include "sample.h"
 
+#define METRICS_LOOPS_MAX 65u /* the main one and 64 workers */
+
+/* What /metrics/redis and /metrics/memcached need besides; compat.c fills it in. */
+struct compat {
+    uint64_t zero, one, process_id, clients, accepted, received_bytes, sent_bytes;
+    uint64_t commands, misses, expired, mc_sets;
+    uint64_t limit_bytes, used_bytes, used_peak_bytes, overhead_bytes;
+    uint64_t allocated_bytes, active_bytes, allocator_resident_bytes, system_bytes;
+    int64_t fragmentation_bytes;
+    double uptime_seconds, fragmentation_ratio;
+};
+
 /* Everything that a scrape shows, gathered before a byte is written. Rows of metrics.def name its
  * fields. */
 struct metrics {
@@ -27,13 +39,16 @@ struct metrics {
     uint64_t connections_limit;
     uint64_t address_resident_bytes, address_reserved_bytes;
     uint64_t trim_pending_bytes, allocation_failures;
+    struct compat compat;
+    double loop_seconds[METRICS_LOOPS_MAX];
+    unsigned loop_count;
+    bool has_system_pressure, has_cgroup_pressure;
     uint64_t scrapes, scrape_ns; /* set by the caller; what the scrape before this one cost */
 };
 
 /* The sampler and the classes have been refreshed. */
 void metrics_gather(struct metrics *metrics, struct service *service, const struct sampler *sampler,
                     const struct classes *classes);
-void metrics_write(const struct metrics *metrics, enum exposition_format format,
-                   struct ebb_buf *out);
+void metrics_write(struct metrics *metrics, enum exposition_format format, struct ebb_buf *out);
 
 #endif

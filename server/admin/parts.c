@@ -2,7 +2,7 @@
 /* parts.c: the arithmetic of resident memory.
  *
  *   resident   == file + shmem + anonymous
- *   anonymous  == value range + metadata + libc (connections among it) + stacks + program
+ *   anonymous  == value range + metadata + libc (connections, history among it) + stacks + program
  *   range      == item spans + index (but for its directories, which are of libc) + idle
  *   item spans == live + header + slack (small, large) + free
  *
@@ -27,6 +27,7 @@ static const struct {
     [PART_POLICY] = {"policy", "eviction and expiry state of its own"},
     [PART_ALLOCATOR_METADATA] = {"allocator_metadata", "page maps and span descriptors"},
     [PART_CONNECTIONS] = {"connections", "clients and their buffers"},
+    [PART_HISTORY] = {"history", "the last hour, second by second"},
     [PART_LIBC_HEAP] = {"libc_heap", "everything else from malloc"},
     [PART_STACKS] = {"stacks", "stacks of threads"},
     [PART_FILE] = {"file", "program text, libraries, shared memory"},
@@ -83,15 +84,18 @@ static size_t libc_bytes(const struct store_stats *store, const struct process_m
 }
 
 /* The kernel gives one figure for all anonymous memory outside the value range: the allocator's
- * metadata, the directories of the index and the connections are in it, and libc has the rest. */
+ * metadata, the directories of the index, the history and the connections are in it, and libc has
+ * the rest. */
 static void add_process(const struct store_stats *store, const struct process_memory *memory,
-                        size_t connection_bytes, size_t *bytes)
+                        size_t connection_bytes, size_t history_bytes, size_t *bytes)
 {
     size_t directories = minus(store->index_bytes, store->index_heap.resident_bytes);
     size_t rest = minus(libc_bytes(store, memory),
                         bytes[PART_ALLOCATOR_METADATA] + directories + bytes[PART_POLICY]);
     bytes[PART_CONNECTIONS] = least(connection_bytes, rest);
-    bytes[PART_LIBC_HEAP] = rest - bytes[PART_CONNECTIONS];
+    rest -= bytes[PART_CONNECTIONS];
+    bytes[PART_HISTORY] = least(history_bytes, rest);
+    bytes[PART_LIBC_HEAP] = rest - bytes[PART_HISTORY];
     bytes[PART_STACKS] = memory->stack_bytes;
     bytes[PART_FILE] = memory->file_bytes + memory->shmem_bytes;
     bytes[PART_PROGRAM] = memory->program_bytes;
@@ -101,9 +105,11 @@ static void add_process(const struct store_stats *store, const struct process_me
 static void take_off(size_t *bytes, size_t excess)
 {
     static const enum part order[] = {
-        PART_SLOT_FREE,          PART_SPAN_IDLE,   PART_LARGE_SLACK, PART_SLOT_SLACK, PART_INDEX,
-        PART_ALLOCATOR_METADATA, PART_POLICY,      PART_LIBC_HEAP,   PART_STACKS,     PART_PROGRAM,
-        PART_CONNECTIONS,        PART_ITEM_HEADER, PART_LIVE,        PART_FILE,
+        PART_SLOT_FREE,   PART_SPAN_IDLE, PART_LARGE_SLACK,
+        PART_SLOT_SLACK,  PART_INDEX,     PART_ALLOCATOR_METADATA,
+        PART_POLICY,      PART_LIBC_HEAP, PART_STACKS,
+        PART_PROGRAM,     PART_HISTORY,   PART_CONNECTIONS,
+        PART_ITEM_HEADER, PART_LIVE,      PART_FILE,
     };
     _Static_assert(sizeof order / sizeof order[0] == PART_COUNT - 1, "every part has its turn");
     for (size_t i = 0; i < sizeof order / sizeof order[0] && excess > 0; i++) {
@@ -114,11 +120,11 @@ static void take_off(size_t *bytes, size_t excess)
 }
 
 void parts_compute(const struct store_stats *store, const struct process_memory *memory,
-                   size_t connection_bytes, struct parts *parts)
+                   size_t connection_bytes, size_t history_bytes, struct parts *parts)
 {
     memset(parts, 0, sizeof *parts);
     add_items(store, parts->bytes);
-    add_process(store, memory, connection_bytes, parts->bytes);
+    add_process(store, memory, connection_bytes, history_bytes, parts->bytes);
     size_t claimed = 0;
     for (size_t i = 0; i < PART_COUNT; i++)
         claimed += parts->bytes[i];

@@ -22,6 +22,7 @@ enum part {
     PART_POLICY, /* eviction and expiry state outside of item and index */
     PART_ALLOCATOR_METADATA,
     PART_CONNECTIONS, /* their structs and buffers */
+    PART_HISTORY,     /* of the last hour, for the page */
     PART_LIBC_HEAP,   /* all other memory of malloc, used and free */
     PART_STACKS,
     PART_FILE,    /* program text, libraries, shared memory */
@@ -39,6 +40,6 @@ const char *part_name(enum part part);
 const char *part_help(enum part part);
 
 void parts_compute(const struct store_stats *store, const struct process_memory *memory,
-                   size_t connection_bytes, struct parts *parts);
+                   size_t connection_bytes, size_t history_bytes, struct parts *parts);
 
 #endif

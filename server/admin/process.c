@@ -11,6 +11,7 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "areas.h"
@@ -96,13 +97,26 @@ static double limit_of(int resource)
     return (double)limit.rlim_cur;
 }
 
+static double seconds_of(const struct timeval *time)
+{
+    return (double)time->tv_sec + (double)time->tv_usec / 1e6;
+}
+
+double process_cpu_seconds(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time);
+    return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
+}
+
 void process_read_usage(struct process_usage *usage)
 {
     struct rusage r;
     memset(usage, 0, sizeof *usage);
     if (getrusage(RUSAGE_SELF, &r) == 0) {
-        usage->cpu_seconds = (double)(r.ru_utime.tv_sec + r.ru_stime.tv_sec) +
-                             (double)(r.ru_utime.tv_usec + r.ru_stime.tv_usec) / 1e6;
+        usage->user_seconds = seconds_of(&r.ru_utime);
+        usage->system_seconds = seconds_of(&r.ru_stime);
+        usage->cpu_seconds = usage->user_seconds + usage->system_seconds;
         usage->minor_faults = (uint64_t)r.ru_minflt;
         usage->major_faults = (uint64_t)r.ru_majflt;
         usage->voluntary_switches = (uint64_t)r.ru_nvcsw;

@@ -26,7 +26,7 @@ struct process_memory {
 };
 
 struct process_usage {
-    double cpu_seconds;
+    double cpu_seconds, user_seconds, system_seconds;
     uint64_t minor_faults, major_faults;
     uint64_t voluntary_switches, forced_switches;
     uint64_t open_fds;
@@ -39,6 +39,7 @@ void process_destroy(struct process *process);
 /* The address range of the values, which account for themselves. */
 void process_exclude(struct process *process, const void *start, size_t bytes);
 int process_read_memory(struct process *process, struct process_memory *memory); /* 0 or -1 */
+double process_cpu_seconds(void); /* of all threads, since start */
 void process_read_usage(struct process_usage *usage);
 /* The text of /proc/self/status; false when it lacks VmRSS. Pure. */
 bool process_parse_status(const char *text, struct process_memory *memory);

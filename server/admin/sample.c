@@ -5,17 +5,28 @@
 #include <string.h>
 #include <time.h>
 
+#include "../options.h"
 #include "../store/store.h"
 
 #define NS_PER_SECOND       UINT64_C(1000000000)
 #define REFRESH_NS          (NS_PER_SECOND / 5)
 #define REFRESH_COST_FACTOR 100u
 
-uint64_t monotonic_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
     struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
+    clock_gettime(clock, &now);
     return (uint64_t)now.tv_sec * NS_PER_SECOND + (uint64_t)now.tv_nsec;
+}
+
+uint64_t monotonic_ns(void)
+{
+    return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t thread_cpu_ns(void)
+{
+    return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 static double unix_seconds(void)
@@ -33,11 +44,9 @@ bool sample_is_behind(const struct sample *sample)
     return sample->memory.resident_bytes > promised;
 }
 
-static size_t connection_bytes(struct service *service)
+static size_t connection_bytes(const struct counters *sum)
 {
-    struct counters sum = {.http_requests = 0};
-    service->counters_total(service->server, &sum);
-    return sum.connection_bytes + sum.input_bytes + sum.output_bytes;
+    return sum->connection_bytes + sum->input_bytes + sum->output_bytes;
 }
 
 static size_t most(size_t a, size_t b)
@@ -69,20 +78,71 @@ static void remember(struct sampler *sampler, const struct sample *before)
                                   : (double)(now->taken_ns - sampler->behind_since_ns) / 1e9;
 }
 
+/* ---- for others ---- */
+
+size_t sample_limit_bytes(const struct service *service)
+{
+    return (size_t)options_number(&service->options->maxmemory);
+}
+
+void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory_facts *facts)
+{
+    const struct store_stats *store = &sample->store;
+    const uint64_t *connections = sample->counters.connections;
+    _Static_assert(PART_COUNT <= FACTS_PARTS_MAX, "there is room for every part");
+    *facts = (struct memory_facts){
+        .time_seconds = sample->time_seconds,
+        .resident_bytes = sample->memory.resident_bytes,
+        .live_bytes = sample->live_bytes,
+        .limit_bytes = limit_bytes,
+        .resident_peak_bytes = sample->resident_peak.bytes,
+        .live_peak_bytes = sample->live_peak.bytes,
+        .items = store->items,
+        .clients = connections[PROTOCOL_RESP] + connections[PROTOCOL_MEMCACHED],
+        .part_count = PART_COUNT,
+        .skew_bytes = sample->parts.skew_bytes,
+        .reclaimable_bytes =
+            store->item_heap.reclaimable_bytes + store->index_heap.reclaimable_bytes,
+        .pinned_bytes = store->item_heap.pinned_bytes,
+        .idle_bytes = store->pool.idle_bytes,
+        .keep_bytes = store->pool.keep_bytes,
+        .window_seconds = (double)store->pool.window_ms / 1e3,
+        .follow_lag_seconds = sample->follow_lag_seconds,
+        .swap_bytes = sample->memory.swap_bytes,
+        .anon_huge_bytes = sample->environment.anon_huge_bytes,
+        .is_compacting = store->compaction_active != 0,
+    };
+    for (size_t i = 0; i < PART_COUNT; i++)
+        facts->parts[i] = (struct memory_fact){
+            .name = part_name(i), .help = part_help(i), .bytes = sample->parts.bytes[i]};
+}
+
+/* ---- taking ---- */
+
 /* If /proc fails the last look stays: an old truth, with its time, rather than zeros. */
 void sampler_take(struct sampler *sampler)
 {
     const struct sample before = sampler->last;
+    uint64_t begin_ns = thread_cpu_ns();
     struct sample now = {.time_seconds = unix_seconds(), .taken_ns = monotonic_ns()};
     if (process_read_memory(sampler->process, &now.memory) != 0)
         return;
     store_stats(sampler->service->store, &now.store);
-    now.connection_bytes = connection_bytes(sampler->service);
+    sampler->service->counters_total(sampler->service->server, &now.counters);
+    now.connection_bytes = connection_bytes(&now.counters);
+    now.cpu_seconds = process_cpu_seconds();
+    now.environment = sampler->environment;
     now.live_bytes = now.store.key_bytes + now.store.value_bytes;
-    parts_compute(&now.store, &now.memory, now.connection_bytes, &now.parts);
-    now.duration_ns = monotonic_ns() - now.taken_ns;
+    parts_compute(&now.store, &now.memory, now.connection_bytes, sampler->history_bytes,
+                  &now.parts);
+    now.duration_ns = thread_cpu_ns() - begin_ns;
     sampler->last = now;
     remember(sampler, &before);
+}
+
+void sampler_look_around(struct sampler *sampler)
+{
+    environment_read(sampler->files, monotonic_ns(), &sampler->environment);
 }
 
 void sampler_refresh(struct sampler *sampler)
@@ -103,8 +163,9 @@ int sampler_init(struct sampler *sampler, struct service *service)
     static const unsigned seconds[WINDOW_COUNT] = {60, 600, 3600};
     memset(sampler, 0, sizeof *sampler);
     sampler->service = service;
-    if (process_create(&sampler->process) != 0)
+    if (process_create(&sampler->process) != 0 || environment_create(&sampler->files, "") != 0)
         return -1;
+    sampler_look_around(sampler);
     for (size_t i = 0; i < WINDOW_COUNT; i++)
         window_init(&sampler->windows[i], seconds[i]);
     struct store_stats stats;
@@ -117,5 +178,7 @@ int sampler_init(struct sampler *sampler, struct service *service)
 void sampler_release(struct sampler *sampler)
 {
     process_destroy(sampler->process);
+    environment_destroy(sampler->files);
     sampler->process = NULL;
+    sampler->files = NULL;
 }

@@ -6,8 +6,10 @@
 #ifndef EBB_SAMPLE_H
 #define EBB_SAMPLE_H
 
+#include "../facts.h"
 #include "../service.h"
 #include "../store/stats.h"
+#include "environment.h"
 #include "parts.h"
 #include "process.h"
 #include "window.h"
@@ -30,9 +32,12 @@ struct peak {
 struct sample {
     double time_seconds;  /* unix */
     uint64_t taken_ns;    /* monotonic */
-    uint64_t duration_ns; /* what taking it cost */
+    uint64_t duration_ns; /* CPU time that taking it cost */
     struct process_memory memory;
+    struct environment environment; /* of the last full second */
     struct store_stats store;
+    struct counters counters; /* since start */
+    double cpu_seconds;       /* since start */
     struct parts parts;
     size_t live_bytes; /* keys and values, expired ones too */
     size_t connection_bytes;
@@ -43,14 +48,19 @@ struct sample {
 struct sampler {
     struct service *service;
     struct process *process;
+    struct environment_files *files;
+    struct environment environment;
     struct sample last;
     struct window windows[WINDOW_COUNT];
     uint64_t behind_since_ns; /* 0: resident memory follows */
+    size_t history_bytes;     /* set by whoever keeps one: it is a part too */
 };
 
 int sampler_init(struct sampler *sampler, struct service *service); /* 0 or -1 */
 void sampler_release(struct sampler *sampler);
 void sampler_take(struct sampler *sampler);
+/* Looks at the system around as well: once a second is enough. */
+void sampler_look_around(struct sampler *sampler);
 /* Takes one unless the last is younger than 0.2 s, or so dear that sampling would cost 1 % of a
  * processor. */
 void sampler_refresh(struct sampler *sampler);
@@ -59,6 +69,11 @@ struct window_step sampler_window(const struct sampler *sampler, size_t window);
 /* Whether resident memory is above the promise. Pure. */
 bool sample_is_behind(const struct sample *sample);
 
+/* The limit of resident memory in force, 0: none. */
+size_t sample_limit_bytes(const struct service *service);
+void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory_facts *facts);
+
 uint64_t monotonic_ns(void);
+uint64_t thread_cpu_ns(void); /* what something costs, however often we are held up in it */
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* auth.c: who may run commands. There is one user, Redis's "default", with the password of option
- * requirepass or with none. Called by dispatch.c, the connection commands and mc.c.
+ * requirepass or with none. Called by dispatch.c and the connection commands; memcached clients log
+ * in through mc_auth.c.
  */
 #include "handler.h"
 
@@ -9,13 +10,13 @@
 #include "../options.h"
 
 /* Takes as long for a wrong byte at the start as for one at the end. */
-static bool equal_in_constant_time(struct ebb_slice given, const char *right)
+bool auth_is_same(struct ebb_slice given, struct ebb_slice right)
 {
-    size_t right_len = strlen(right);
-    unsigned char difference = given.len != right_len;
+    unsigned char difference = given.len != right.len;
 
     for (size_t i = 0; i < given.len; i++)
-        difference |= (unsigned char)(given.data[i] ^ right[right_len == 0 ? 0 : i % right_len]);
+        difference |=
+            (unsigned char)(given.data[i] ^ (right.len == 0 ? 0 : right.data[i % right.len]));
     return difference == 0;
 }
 
@@ -40,7 +41,8 @@ bool auth_try(struct cmd_context *context, struct ebb_slice user, struct ebb_sli
 
     service->options_lock(service->server);
     const char *right = service->options->requirepass;
-    bool is_right = right[0] == '\0' || equal_in_constant_time(password, right);
+    bool is_right =
+        right[0] == '\0' || auth_is_same(password, (struct ebb_slice){right, strlen(right)});
     service->options_unlock(service->server);
 
     /* User names are told apart by case. */

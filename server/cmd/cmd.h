@@ -26,6 +26,7 @@ enum command_flag {
     COMMAND_NO_AUTH = 1 << 8, /* allowed before AUTH */
     COMMAND_NO_MULTI = 1 << 9,
     COMMAND_ALLOW_BUSY = 1 << 10,
+    COMMAND_SKIP_SLOWLOG = 1 << 11,
 
     COMMAND_CONTAINER = 1 << 16,     /* the rows below it with COMMAND_SUB are its subcommands */
     COMMAND_SUB = 1 << 17,           /* "container|name" */
@@ -33,11 +34,16 @@ enum command_flag {
     COMMAND_IN_KEYSPACE = 1 << 19,   /* in @keyspace, though its group is another */
     COMMAND_IN_CONNECTION = 1 << 20, /* in @connection likewise */
 
+    COMMAND_UNQUEUED = 1 << 21,     /* runs at once between MULTI and EXEC */
+    COMMAND_ALL_SHARDS = 1 << 22,   /* reaches beyond the keys at the positions of its row */
+    COMMAND_COUNTED_KEYS = 1 << 23, /* args[2] says how many keys follow it */
+
     COMMAND_HANDSHAKE = COMMAND_NOSCRIPT | COMMAND_LOADING | COMMAND_STALE | COMMAND_FAST |
                         COMMAND_NO_AUTH | COMMAND_ALLOW_BUSY,
 };
 
 struct cmd_context;
+struct command_clock;
 
 #define COMMAND_NAME_BYTES 32
 
@@ -62,6 +68,8 @@ struct cmd_context {
     const struct ebb_slice *args;  /* args[0] is the name */
     uint32_t count;
     struct ebb_reply reply;
+    struct command_clock *clock; /* NULL: nobody wants to know how long it takes */
+    uint64_t took_ns;            /* after cmd_run_resp(): 0 if it was not timed by itself */
 };
 
 /* The row for a name in any case ("get", "client|id"), or NULL. O(1). */
@@ -70,10 +78,25 @@ const struct command *command_find(const char *name, size_t len);
 const struct command *command_find_sub(const struct command *container, const char *name,
                                        size_t len);
 
+/* The row that the words of a command line name, subcommands resolved; NULL when there is none. */
+const struct command *command_resolve(const struct ebb_slice *args, uint32_t count);
+/* Whether that many words are right for it. */
+static inline bool command_fits(const struct command *command, uint32_t count)
+{
+    return command->arity >= 0 ? count == (uint32_t)command->arity
+                               : count >= (uint32_t)-command->arity;
+}
+
 /* Executes one command and writes its reply, or the protocol's own error. Takes the reply's version
  * from the client. */
 void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args);
+/* Runs a command that EXEC has made the context's, as if it came now. */
+void cmd_run_queued(struct cmd_context *context);
+/* Frees what commands have left with a client that has gone. Leaves all shards. */
+void cmd_client_gone(struct client *client, struct store_session *store, struct counters *counters);
 /* The same for memcached; context->reply.out is used, the rest of reply is not. */
 void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *command);
+/* While client->dump is there: writes the next piece of it. false: that was the last one. */
+bool cmd_mc_dump(struct cmd_context *context);
 
 #endif

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_client.c: CLIENT: what a connection is called, what it is, how it is answered.
+/* cmd_client.c: CLIENT: what a connection is called, how it is answered. LIST and KILL are in
+ * cmd_clients.c.
  *
  * Handlers of commands.def; called by dispatch.c, which also obeys CLIENT REPLY.
  */
@@ -8,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../clients.h"
 #include "client_name.h"
 
 bool client_name_is_valid(struct ebb_slice text)
@@ -19,17 +21,16 @@ bool client_name_is_valid(struct ebb_slice text)
     return true;
 }
 
-void client_name_clear(char **field)
+/* With the list locked: CLIENT LIST on another worker may be reading the old text. */
+void client_name_set(struct cmd_context *context, char **field, struct ebb_slice text)
 {
-    free(*field);
-    *field = NULL;
-}
+    char *copy = text.len > 0 ? strndup(text.data, text.len) : NULL;
 
-void client_name_set(char **field, struct ebb_slice text)
-{
-    client_name_clear(field);
-    if (text.len > 0)
-        *field = strndup(text.data, text.len);
+    clients_lock(context->service->clients);
+    char *old = *field;
+    *field = copy;
+    clients_unlock(context->service->clients);
+    free(old);
 }
 
 void cmd_client_getname(struct cmd_context *context)
@@ -46,7 +47,7 @@ void cmd_client_setname(struct cmd_context *context)
         ebb_reply_error(&context->reply, ERROR_CLIENT_NAME);
         return;
     }
-    client_name_set(&context->client->name, context->args[2]);
+    client_name_set(context, &context->client->name, context->args[2]);
     reply_ok(context);
 }
 
@@ -70,7 +71,7 @@ void cmd_client_setinfo(struct cmd_context *context)
                          (int)field_name.len, field_name.data);
         return;
     }
-    client_name_set(field, context->args[3]);
+    client_name_set(context, field, context->args[3]);
     reply_ok(context);
 }
 
@@ -119,101 +120,45 @@ void cmd_client_no_evict(struct cmd_context *context)
 
 void cmd_client_no_touch(struct cmd_context *context)
 {
-    if (parse_on_off(context, &context->client->no_touch))
+    bool is_on;
+
+    if (!parse_on_off(context, &is_on))
+        return;
+    client_note(context->client->no_touch, is_on);
+    reply_ok(context);
+}
+
+/* ---- CLIENT TRACKING, which is always off ---- */
+
+void cmd_client_tracking(struct cmd_context *context)
+{
+    bool is_on;
+
+    if (!parse_on_off(context, &is_on))
+        return;
+    if (is_on)
+        ebb_reply_error(&context->reply, "ERR Client tracking is not supported by this server");
+    else
         reply_ok(context);
 }
 
-/* ---- CLIENT INFO and LIST ---- */
-
-#define CLIENT_ADDRESS_BYTES 128
-
-static const char *text_or_empty(const char *text)
+void cmd_client_trackinginfo(struct cmd_context *context)
 {
-    return text == NULL ? "" : text;
+    struct ebb_reply *reply = &context->reply;
+
+    ebb_reply_map(reply, 3);
+    ebb_reply_text(reply, "flags");
+    ebb_reply_set(reply, 1);
+    ebb_reply_text(reply, "off");
+    ebb_reply_text(reply, "redirect");
+    ebb_reply_int(reply, -1);
+    ebb_reply_text(reply, "prefixes");
+    ebb_reply_array(reply, 0);
 }
 
-/* Of Redis's fields those that exist here. While a command runs, its bytes and its reply lie in the
- * worker's buffers, and the connection has none of its own: these fields are 0, but clients'
- * parsers want them. */
-static void describe(struct cmd_context *context, struct ebb_buf *line)
+void cmd_client_getredir(struct cmd_context *context)
 {
-    const struct client *client = context->client;
-    const struct service *service = context->service;
-    int64_t now_ms = context->store->now_ms;
-    char peer[CLIENT_ADDRESS_BYTES], local[CLIENT_ADDRESS_BYTES];
-    size_t peer_len = service->client_address(client, false, peer, sizeof(peer));
-    size_t local_len = service->client_address(client, true, local, sizeof(local));
-
-    ebb_buf_printf(line,
-                   "id=%llu addr=%.*s laddr=%.*s name=%s age=%lld idle=%lld flags=%s db=%d sub=0 "
-                   "psub=0 ssub=0 multi=-1 qbuf=0 qbuf-free=0 argv-mem=0 multi-mem=0 obl=0 oll=0 "
-                   "omem=0 tot-mem=%zu cmd=%s user=default redir=-1 resp=%d lib-name=%s "
-                   "lib-ver=%s\n",
-                   (unsigned long long)client->id, (int)peer_len, peer, (int)local_len, local,
-                   text_or_empty(client->name), (long long)((now_ms - client->connected_ms) / 1000),
-                   (long long)((now_ms - client->last_command_ms) / 1000),
-                   client->no_touch ? "T" : "N", client->database, sizeof(*client),
-                   context->command->name, client->resp_version,
-                   text_or_empty(client->library_name), text_or_empty(client->library_version));
-}
-
-static void reply_description(struct cmd_context *context, bool is_wanted)
-{
-    struct ebb_buf line;
-
-    ebb_buf_init(&line, context->reply.out->max_bytes);
-    if (is_wanted)
-        describe(context, &line);
-    ebb_reply_verbatim(&context->reply, ebb_buf_data(&line), ebb_buf_len(&line));
-    ebb_buf_release(&line);
-}
-
-void cmd_client_info(struct cmd_context *context)
-{
-    reply_description(context, true);
-}
-
-static void list_by_type(struct cmd_context *context)
-{
-    static const char *const types[] = {"normal", "master", "replica", "slave", "pubsub"};
-    struct ebb_slice type = context->args[3];
-    size_t i = 0;
-
-    while (i < 5 && !arg_is(type, types[i]))
-        i++;
-    if (i == 5)
-        ebb_reply_errorf(&context->reply, "ERR Unknown client type '%.*s'",
-                         arg_print_len(type, 1024), type.data);
-    else
-        reply_description(context, i == 0);
-}
-
-static void list_by_id(struct cmd_context *context)
-{
-    bool is_wanted = false;
-    int64_t id;
-
-    for (uint32_t i = 3; i < context->count; i++) {
-        if (!ebb_parse_i64(context->args[i].data, context->args[i].len, &id)) {
-            ebb_reply_error(&context->reply, "ERR Invalid client ID");
-            return;
-        }
-        is_wanted |= id > 0 && (uint64_t)id == context->client->id;
-    }
-    reply_description(context, is_wanted);
-}
-
-/* Other connections belong to other workers, which cannot be asked from here. */
-void cmd_client_list(struct cmd_context *context)
-{
-    if (context->count == 2)
-        reply_description(context, true);
-    else if (context->count == 4 && arg_is(context->args[2], "type"))
-        list_by_type(context);
-    else if (context->count > 3 && arg_is(context->args[2], "id"))
-        list_by_id(context);
-    else
-        ebb_reply_error(&context->reply, ERROR_SYNTAX);
+    ebb_reply_int(&context->reply, -1);
 }
 
 void cmd_client_help(struct cmd_context *context)
@@ -221,12 +166,17 @@ void cmd_client_help(struct cmd_context *context)
     static const char *const lines[] = {
         "GETNAME",
         "    Answers the name of this connection.",
+        "GETREDIR",
+        "    Answers -1: tracking is off.",
         "ID",
         "    Answers the number of this connection.",
         "INFO",
         "    Describes this connection.",
+        "KILL <ip:port> | <option> ...",
+        "    Closes the connections that all options name: ADDR <ip:port>, LADDR <ip:port>,",
+        "    ID <id>, TYPE (NORMAL|MASTER|REPLICA|PUBSUB), USER <name>; SKIPME (YES|NO).",
         "LIST [TYPE (NORMAL|MASTER|REPLICA|PUBSUB) | ID <id> ...]",
-        "    Describes connections, so far only this one.",
+        "    Describes connections, all or those.",
         "NO-EVICT (ON|OFF)",
         "    Accepted; no connection is closed here to make room for keys.",
         "NO-TOUCH (ON|OFF)",
@@ -237,6 +187,10 @@ void cmd_client_help(struct cmd_context *context)
         "    Notes which client library speaks on this connection.",
         "SETNAME <name>",
         "    Names this connection.",
+        "TRACKING (ON|OFF)",
+        "    Accepts OFF; there is no tracking here.",
+        "TRACKINGINFO",
+        "    Answers that tracking is off.",
     };
     reply_help(context, "CLIENT", lines, sizeof(lines) / sizeof(lines[0]));
 }

@@ -17,12 +17,12 @@ struct flag_word {
 
 /* In the order in which Redis lists them. */
 static const struct flag_word flag_words[] = {
-    {COMMAND_WRITE, "write"},           {COMMAND_READ, "readonly"},
-    {COMMAND_DENYOOM, "denyoom"},       {COMMAND_ADMIN, "admin"},
-    {COMMAND_NOSCRIPT, "noscript"},     {COMMAND_LOADING, "loading"},
-    {COMMAND_STALE, "stale"},           {COMMAND_FAST, "fast"},
-    {COMMAND_NO_AUTH, "no_auth"},       {COMMAND_NO_MULTI, "no_multi"},
-    {COMMAND_ALLOW_BUSY, "allow_busy"},
+    {COMMAND_WRITE, "write"},       {COMMAND_READ, "readonly"},
+    {COMMAND_DENYOOM, "denyoom"},   {COMMAND_ADMIN, "admin"},
+    {COMMAND_NOSCRIPT, "noscript"}, {COMMAND_LOADING, "loading"},
+    {COMMAND_STALE, "stale"},       {COMMAND_SKIP_SLOWLOG, "skip_slowlog"},
+    {COMMAND_FAST, "fast"},         {COMMAND_NO_AUTH, "no_auth"},
+    {COMMAND_NO_MULTI, "no_multi"}, {COMMAND_ALLOW_BUSY, "allow_busy"},
 };
 #define FLAG_WORD_COUNT (sizeof(flag_words) / sizeof(flag_words[0]))
 
@@ -32,22 +32,28 @@ enum category {
     CATEGORY_READ = 1 << 1,
     CATEGORY_WRITE = 1 << 2,
     CATEGORY_STRING = 1 << 3,
-    CATEGORY_ADMIN = 1 << 4,
-    CATEGORY_FAST = 1 << 5,
-    CATEGORY_SLOW = 1 << 6,
-    CATEGORY_DANGEROUS = 1 << 7,
-    CATEGORY_CONNECTION = 1 << 8,
+    CATEGORY_BITMAP = 1 << 4,
+    CATEGORY_ADMIN = 1 << 5,
+    CATEGORY_FAST = 1 << 6,
+    CATEGORY_SLOW = 1 << 7,
+    CATEGORY_DANGEROUS = 1 << 8,
+    CATEGORY_CONNECTION = 1 << 9,
+    CATEGORY_TRANSACTION = 1 << 10,
+    CATEGORY_SCRIPTING = 1 << 11,
 };
 static const struct flag_word category_words[] = {
     {CATEGORY_KEYSPACE, "@keyspace"},
     {CATEGORY_READ, "@read"},
     {CATEGORY_WRITE, "@write"},
     {CATEGORY_STRING, "@string"},
+    {CATEGORY_BITMAP, "@bitmap"},
     {CATEGORY_ADMIN, "@admin"},
     {CATEGORY_FAST, "@fast"},
     {CATEGORY_SLOW, "@slow"},
     {CATEGORY_DANGEROUS, "@dangerous"},
     {CATEGORY_CONNECTION, "@connection"},
+    {CATEGORY_TRANSACTION, "@transaction"},
+    {CATEGORY_SCRIPTING, "@scripting"},
 };
 #define CATEGORY_WORD_COUNT (sizeof(category_words) / sizeof(category_words[0]))
 
@@ -66,6 +72,12 @@ static unsigned categories_of(const struct command *command)
         categories |= CATEGORY_CONNECTION;
     if (is_in_group(command, "string"))
         categories |= CATEGORY_STRING;
+    if (is_in_group(command, "bitmap"))
+        categories |= CATEGORY_BITMAP;
+    if (is_in_group(command, "transactions"))
+        categories |= CATEGORY_TRANSACTION;
+    if (is_in_group(command, "scripting"))
+        categories |= CATEGORY_SCRIPTING;
     if (flags & COMMAND_READ)
         categories |= CATEGORY_READ;
     if (flags & COMMAND_WRITE)
@@ -123,21 +135,31 @@ static void reply_words(struct ebb_reply *reply, const struct flag_word *words, 
     }
 }
 
+/* What a command does with its keys; the widest that its flags allow. */
+static void reply_access(struct ebb_reply *reply, const struct command *command)
+{
+    static const struct flag_word words[] = {
+        {COMMAND_READ, "RO"},      {COMMAND_WRITE, "RW"},     {COMMAND_READ, "access"},
+        {COMMAND_WRITE, "access"}, {COMMAND_WRITE, "update"},
+    };
+    unsigned flags = command->flags & (COMMAND_READ | COMMAND_WRITE);
+
+    reply_words(reply, words, 5,
+                flags != 0                              ? flags
+                : command->flags & COMMAND_COUNTED_KEYS ? COMMAND_WRITE
+                                                        : COMMAND_READ);
+}
+
 /* Where the keys stand, in the newer of Redis's two ways of saying it. The flags are the widest
  * that the command's own allow. */
 static void reply_key_specs(struct ebb_reply *reply, const struct command *command)
 {
-    static const struct flag_word access_words[] = {
-        {COMMAND_READ, "RO"},      {COMMAND_WRITE, "RW"},     {COMMAND_READ, "access"},
-        {COMMAND_WRITE, "access"}, {COMMAND_WRITE, "update"},
-    };
-
     ebb_reply_set(reply, command->first_key == 0 ? 0 : 1);
     if (command->first_key == 0)
         return;
     ebb_reply_map(reply, 3);
     ebb_reply_text(reply, "flags");
-    reply_words(reply, access_words, 5, command->flags);
+    reply_access(reply, command);
     ebb_reply_text(reply, "begin_search");
     ebb_reply_map(reply, 2);
     ebb_reply_text(reply, "type");
@@ -311,6 +333,71 @@ void cmd_command_list(struct cmd_context *context)
     }
 }
 
+/* ---- COMMAND GETKEYS ---- */
+
+/* Where the keys of a command line stand: every step-th word from first on. */
+struct key_words {
+    uint32_t first, count, step;
+};
+
+static struct key_words find_keys(const struct command *command, const struct ebb_slice *args,
+                                  uint32_t count)
+{
+    int64_t number;
+
+    if (command->flags & COMMAND_COUNTED_KEYS) {
+        bool is_count =
+            ebb_parse_i64(args[2].data, args[2].len, &number) && number >= 0 && number <= count - 3;
+        return (struct key_words){3, is_count ? (uint32_t)number : 0, 1};
+    }
+    int last = command->last_key < 0 ? (int)count + command->last_key : command->last_key;
+    int step = command->key_step;
+    return (struct key_words){.first = (uint32_t)command->first_key,
+                              .count = (uint32_t)((last - command->first_key) / step + 1),
+                              .step = (uint32_t)step};
+}
+
+static void reply_keys(struct cmd_context *context, bool with_flags)
+{
+    struct ebb_reply *reply = &context->reply;
+    const struct ebb_slice *args = context->args + 2;
+    uint32_t count = context->count - 2;
+    const struct command *command = command_resolve(args, count);
+
+    if (command == NULL) {
+        ebb_reply_error(reply, "ERR Invalid command specified");
+        return;
+    }
+    if (command->first_key == 0 && !(command->flags & COMMAND_COUNTED_KEYS)) {
+        ebb_reply_error(reply, "ERR The command has no key arguments");
+        return;
+    }
+    if (!command_fits(command, count)) {
+        ebb_reply_error(reply, "ERR Invalid number of arguments specified for command");
+        return;
+    }
+    struct key_words keys = find_keys(command, args, count);
+    ebb_reply_array(reply, keys.count);
+    for (uint32_t i = 0; i < keys.count; i++) {
+        struct ebb_slice name = args[keys.first + i * keys.step];
+        if (with_flags)
+            ebb_reply_array(reply, 2);
+        ebb_reply_bulk(reply, name.data, name.len);
+        if (with_flags)
+            reply_access(reply, command);
+    }
+}
+
+void cmd_command_getkeys(struct cmd_context *context)
+{
+    reply_keys(context, false);
+}
+
+void cmd_command_getkeysandflags(struct cmd_context *context)
+{
+    reply_keys(context, true);
+}
+
 void cmd_command_help(struct cmd_context *context)
 {
     static const char *const lines[] = {
@@ -322,6 +409,10 @@ void cmd_command_help(struct cmd_context *context)
         "    Names the commands and subcommands.",
         "INFO [<command-name> ...]",
         "    Describes the given commands, or all.",
+        "GETKEYS <full-command>",
+        "    Answers the keys in a command line.",
+        "GETKEYSANDFLAGS <full-command>",
+        "    The same, and what the command does with them.",
         "DOCS [<command-name> ...]",
         "    Documents the given commands, or all.",
     };

@@ -8,8 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../options.h"
+#include "../clients.h"
 #include "client_name.h"
+#include "transaction.h"
 
 void cmd_ping(struct cmd_context *context)
 {
@@ -34,20 +35,11 @@ void cmd_quit(struct cmd_context *context)
 
 void cmd_select(struct cmd_context *context)
 {
-    int64_t database;
+    unsigned database;
 
-    if (!arg_int(context, 1, &database))
+    if (!arg_database(context, 1, &database))
         return;
-    if (database < INT32_MIN || database > INT32_MAX) {
-        ebb_reply_errorf(&context->reply, "ERR value is out of range, value must between %d and %d",
-                         INT32_MIN, INT32_MAX);
-        return;
-    }
-    if (database < 0 || database >= options_number(&context->service->options->databases)) {
-        ebb_reply_error(&context->reply, "ERR DB index is out of range");
-        return;
-    }
-    context->client->database = (int)database;
+    client_note(context->client->database, (int)database);
     reply_ok(context);
 }
 
@@ -55,12 +47,14 @@ void cmd_reset(struct cmd_context *context)
 {
     struct client *client = context->client;
 
+    transaction_end(client, context->store, context->counters);
     client->authenticated = !auth_has_password(context);
-    client->database = 0;
-    client->resp_version = context->reply.version = 2;
+    client_note(client->database, 0);
+    context->reply.version = 2;
+    client_note(client->resp_version, 2);
     client->reply_off = client->reply_skip_next = false;
-    client->no_touch = false;
-    client_name_clear(&client->name);
+    client_note(client->no_touch, false);
+    client_name_set(context, &client->name, (struct ebb_slice){"", 0});
     ebb_reply_simple(&context->reply, "RESET");
 }
 
@@ -177,8 +171,10 @@ void cmd_hello(struct cmd_context *context)
         return;
     }
     if (options.name != NULL)
-        client_name_set(&client->name, *options.name);
-    if (options.version != 0)
-        client->resp_version = context->reply.version = (int)options.version;
+        client_name_set(context, &client->name, *options.name);
+    if (options.version != 0) {
+        context->reply.version = (int)options.version;
+        client_note(client->resp_version, context->reply.version);
+    }
     reply_hello(context);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_key.c: keys whatever their values: DEL, EXISTS, TYPE, RENAME, OBJECT, MEMORY USAGE.
+/* cmd_key.c: keys whatever their values: DEL, EXISTS, TYPE, RENAME, OBJECT.
  *
  * Handlers of commands.def; called by dispatch.c.
  */
@@ -166,31 +166,4 @@ void cmd_object_help(struct cmd_context *context)
         "    Answers how many keys share the value of <key>: one.",
     };
     reply_help(context, "OBJECT", lines, sizeof(lines) / sizeof(lines[0]));
-}
-
-/* ---- MEMORY USAGE ---- */
-
-/* SAMPLES is for nested values, of which there are none: it is only checked. */
-void cmd_memory_usage(struct cmd_context *context)
-{
-    int64_t samples;
-
-    for (uint32_t i = 3; i < context->count; i += 2) {
-        if (!arg_is(context->args[i], "samples") || i + 1 == context->count) {
-            ebb_reply_error(&context->reply, ERROR_SYNTAX);
-            return;
-        }
-        if (!arg_int(context, i + 1, &samples))
-            return;
-        if (samples < 0) {
-            ebb_reply_error(&context->reply, ERROR_SYNTAX);
-            return;
-        }
-    }
-    struct store_key key = enter_key(context, 2);
-    size_t bytes = store_usage(context->store, &key);
-    if (bytes == 0)
-        ebb_reply_null(&context->reply);
-    else
-        ebb_reply_int(&context->reply, (int64_t)bytes);
 }

@@ -111,6 +111,22 @@ static int overwrite(struct cmd_context *context, const struct store_key *key,
     return rc;
 }
 
+/* A value that keeps its length is changed where it lies. */
+static int overwrite_inside(struct cmd_context *context, const struct store_key *key,
+                            const struct store_value *old, size_t offset, struct ebb_slice patch)
+{
+    int64_t len = (int64_t)old->len;
+    char *bytes;
+    int rc = store_edit(context->store, key, &bytes);
+
+    if (rc != STORE_OK)
+        return rc;
+    memcpy(bytes + offset, patch.data, patch.len);
+    store_edited(context->store, key);
+    ebb_reply_int(&context->reply, len);
+    return STORE_OK;
+}
+
 void cmd_setrange(struct cmd_context *context)
 {
     struct ebb_slice patch = context->args[3];
@@ -131,7 +147,9 @@ void cmd_setrange(struct cmd_context *context)
     }
     if (!fits_limit(context, (size_t)offset, patch.len))
         return;
-    int rc = overwrite(context, &key, &old, (size_t)offset, patch);
+    int rc = (size_t)offset + patch.len <= old.len
+                 ? overwrite_inside(context, &key, &old, (size_t)offset, patch)
+                 : overwrite(context, &key, &old, (size_t)offset, patch);
     if (rc != STORE_OK)
         reply_store_error(context, rc);
 }

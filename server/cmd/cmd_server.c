@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* cmd_server.c: the server as a whole: INFO TIME FLUSHDB FLUSHALL MEMORY SHUTDOWN.
+/* cmd_server.c: the server as a whole: INFO TIME FLUSHDB FLUSHALL SHUTDOWN.
  *
  * Handlers of commands.def; called by dispatch.c. What takes long leaves all shards first.
  */
@@ -51,24 +51,6 @@ void cmd_flushdb(struct cmd_context *context)
 void cmd_flushall(struct cmd_context *context)
 {
     flush(context, STORE_ALL_DATABASES);
-}
-
-void cmd_memory_purge(struct cmd_context *context)
-{
-    store_leave(context->store);
-    store_purge(context->store);
-    reply_ok(context);
-}
-
-void cmd_memory_help(struct cmd_context *context)
-{
-    static const char *const lines[] = {
-        "PURGE",
-        "    Compacts the values and gives every idle page back to the system.",
-        "USAGE <key> [SAMPLES <count>]",
-        "    Answers how many bytes <key> and its value take, with their share of the index.",
-    };
-    reply_help(context, "MEMORY", lines, sizeof(lines) / sizeof(lines[0]));
 }
 
 /* ---- SHUTDOWN ---- */

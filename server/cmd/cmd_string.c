@@ -5,6 +5,9 @@
  * reply before the store is changed.
  */
 #include "handler.h"
+
+#include <string.h>
+
 #include "set_options.h"
 
 static void reply_value(struct cmd_context *context, const struct store_value *value)
@@ -56,7 +59,7 @@ void cmd_getex(struct cmd_context *context)
     reply_value(context, &value);
     if (options.time_arg != 0)
         store_set_expire(context->store, &key, options.expire_ms);
-    else if (options.flags & SET_PERSIST)
+    else if (options.flags & SET_PERSIST && value.expire_ms != 0)
         store_set_expire(context->store, &key, 0);
 }
 
@@ -80,6 +83,19 @@ static bool set_value(struct cmd_context *context, const struct store_key *key,
     return false;
 }
 
+/* Whether NX, XX, IFEQ or IFNE lets SET go on; found: there is an old value. */
+static bool set_is_allowed(struct cmd_context *context, const struct set_options *options,
+                           bool found, const struct store_value *old)
+{
+    if (!found)
+        return !(options->flags & (SET_XX | SET_IFEQ));
+    if (!(options->flags & SET_VALUES))
+        return !(options->flags & SET_NX);
+    struct ebb_slice wanted = context->args[options->value_arg];
+    bool is_equal = wanted.len == old->len && memcmp(wanted.data, old->data, old->len) == 0;
+    return is_equal == (bool)(options->flags & SET_IFEQ);
+}
+
 static void set_with_options(struct cmd_context *context)
 {
     struct ebb_buf *out = context->reply.out;
@@ -94,11 +110,11 @@ static void set_with_options(struct cmd_context *context)
     bool wants_old = options.flags & SET_GET;
     bool found = false;
     if (wants_old)
-        found = reply_present(context, &key);
-    else if (options.flags & (SET_NX | SET_XX))
+        reply_present(context, &key);
+    if (options.flags & SET_CONDITIONS)
         found = store_peek(context->store, &key, &old);
 
-    if ((options.flags & SET_NX && found) || (options.flags & SET_XX && !found)) {
+    if (!set_is_allowed(context, &options, found, &old)) {
         if (!wants_old)
             ebb_reply_null(&context->reply);
         return;

@@ -10,8 +10,11 @@
 #include <stdio.h>
 #include <string.h>
 
-/* The row that the words name, subcommands resolved; NULL when there is none. */
-static const struct command *resolve(const struct ebb_slice *args, uint32_t count)
+#include "../clients.h"
+#include "timing.h"
+#include "transaction.h"
+
+const struct command *command_resolve(const struct ebb_slice *args, uint32_t count)
 {
     const struct command *command = command_find(args[0].data, args[0].len);
 
@@ -20,12 +23,6 @@ static const struct command *resolve(const struct ebb_slice *args, uint32_t coun
     if (command->flags & COMMAND_SUB)
         return NULL; /* "client|id" is a name, but not one to send */
     return count == 1 ? command : command_find_sub(command, args[1].data, args[1].len);
-}
-
-static inline bool fits_arity(const struct command *command, uint32_t count)
-{
-    return command->arity >= 0 ? count == (uint32_t)command->arity
-                               : count >= (uint32_t)-command->arity;
 }
 
 void cmd_unknown_subcommand(struct cmd_context *context)
@@ -70,17 +67,34 @@ static void reject_unknown(struct cmd_context *context)
     }
 }
 
+/* An EXEC that is refused ends the transaction all the same. */
+static void reject_arity(struct cmd_context *context)
+{
+    const struct command *command = context->command;
+
+    if (command->run != cmd_exec) {
+        reply_wrong_arity(context, command->name);
+        return;
+    }
+    transaction_end(context->client, context->store, context->counters);
+    ebb_reply_error(&context->reply, "EXECABORT Transaction discarded because of: wrong number of "
+                                     "arguments for 'exec' command");
+}
+
 static void reject(struct cmd_context *context)
 {
     const struct command *command = context->command;
 
+    transaction_spoil(context->client);
     if (command == NULL) {
         reject_unknown(context);
         return;
     }
     counter_add(&context->counters->resp_rejected[command - commands], 1);
-    if (!fits_arity(command, context->count))
-        reply_wrong_arity(context, command->name);
+    if (!command_fits(command, context->count))
+        reject_arity(context);
+    else if (command->flags & COMMAND_NO_MULTI && transaction_is_open(context->client))
+        ebb_reply_error(&context->reply, "ERR Command not allowed inside a transaction");
     else
         ebb_reply_error(&context->reply, "NOAUTH Authentication required.");
 }
@@ -107,34 +121,87 @@ static void count_error(struct cmd_context *context, struct ebb_slice error)
         counter_add(&context->counters->resp_errors[context->command - commands], 1);
 }
 
+/* Counts an error among what was written since the reply was `reply_at` long. */
+static inline void look_for_error(struct cmd_context *context, size_t reply_at)
+{
+    const struct ebb_buf *out = context->reply.out;
+    struct ebb_slice reply = {ebb_buf_data(out) + reply_at, ebb_buf_len(out) - reply_at};
+
+    if (reply.len > 0 && reply.data[0] == '-')
+        count_error(context, reply);
+}
+
+static inline bool has_long_reply(const struct cmd_context *context, size_t reply_at)
+{
+    return ebb_buf_len(context->reply.out) > reply_at + TIMING_LONG_BYTES && context->clock != NULL;
+}
+
+static inline void run(struct cmd_context *context)
+{
+    const struct command *command = context->command;
+    size_t reply_at = ebb_buf_len(context->reply.out);
+    bool is_exact = timing_is_exact(context);
+
+    if (is_exact)
+        timing_begin(context);
+    command->run(context);
+    counter_add(&context->counters->resp_commands[command - commands], 1);
+    if (is_exact || has_long_reply(context, reply_at))
+        timing_end(context);
+}
+
+void cmd_run_queued(struct cmd_context *context)
+{
+    size_t reply_at = ebb_buf_len(context->reply.out);
+
+    run(context);
+    look_for_error(context, reply_at);
+}
+
+void cmd_client_gone(struct client *client, struct store_session *store, struct counters *counters)
+{
+    transaction_end(client, store, counters);
+    store_leave(store);
+    client_release(client);
+}
+
+static inline bool may_run(struct cmd_context *context)
+{
+    const struct client *client = context->client;
+    unsigned flags = context->command->flags;
+
+    return command_fits(context->command, context->count) &&
+           (client->authenticated || flags & COMMAND_NO_AUTH || auth_passed(context)) &&
+           !(flags & COMMAND_NO_MULTI && transaction_is_open(client));
+}
+
 void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
 {
     struct client *client = context->client;
     struct ebb_buf *out = context->reply.out;
     size_t reply_at = ebb_buf_len(out);
-    const struct command *command = resolve(args->at, args->count);
+    const struct command *command = command_resolve(args->at, args->count);
 
     context->command = command;
     context->args = args->at;
     context->count = args->count;
     context->reply.version = client->resp_version;
+    context->took_ns = 0;
     client->reply_skip = client->reply_skip_next;
     client->reply_skip_next = false;
     client->commands++;
-    client->last_command = command == NULL ? COMMAND_COUNT : (uint16_t)(command - commands);
-    client->last_command_ms = context->store->now_ms;
+    client_note(client->last_command,
+                command == NULL ? COMMAND_COUNT : (uint16_t)(command - commands));
+    client_note(client->last_command_ms, context->store->now_ms);
 
-    if (command != NULL && fits_arity(command, args->count) &&
-        (client->authenticated || command->flags & COMMAND_NO_AUTH || auth_passed(context))) {
-        command->run(context);
-        counter_add(&context->counters->resp_commands[command - commands], 1);
-    } else {
+    if (command == NULL || !may_run(context))
         reject(context);
-    }
+    else if (transaction_is_open(client) && !(command->flags & COMMAND_UNQUEUED))
+        transaction_queue(context);
+    else
+        run(context);
 
-    struct ebb_slice reply = {ebb_buf_data(out) + reply_at, ebb_buf_len(out) - reply_at};
-    if (reply.len > 0 && reply.data[0] == '-')
-        count_error(context, reply);
+    look_for_error(context, reply_at);
     if (client->reply_off || client->reply_skip)
         reply_rewind(context, reply_at);
 }

@@ -62,16 +62,19 @@ uint32_t enter_keys(struct cmd_context *context, uint32_t from, uint32_t step,
                     enum keys_order order, struct store_key *keys)
 {
     struct store *store = context->store->store;
+    unsigned database = (unsigned)context->client->database;
     uint32_t count = 0;
 
     for (uint32_t i = from; i < context->count && count < KEYS_CHUNK; i += step) {
         struct ebb_slice name = context->args[i];
-        keys[count] = store_key(store, (unsigned)context->client->database, name.data, name.len);
+        keys[count] = store_key(store, database, name.data, name.len);
         count++;
     }
     /* More keys than a chunk are spread over nearly all shards anyway. */
     if (order == KEYS_ATOMIC && (context->count - 1) / step > KEYS_CHUNK)
         store_enter_all(context->store);
     store_enter_keys(context->store, keys, count);
+    if (count > 0 && store_is_renumbered(context->store, database, &keys[0]))
+        return enter_keys(context, from, step, order, keys);
     return count;
 }

@@ -27,6 +27,8 @@ static inline void reply_ok(struct cmd_context *context)
 bool arg_is(struct ebb_slice arg, const char *lower);
 /* Reads an integer argument, or answers that it is none and returns false. */
 bool arg_int(struct cmd_context *context, uint32_t index, int64_t *value);
+/* Reads the number of a database, or answers that it is none. */
+bool arg_database(struct cmd_context *context, uint32_t index, unsigned *database);
 /* Length for "%.*s" of a client's bytes in an error, cut at `max` and at a NUL as C would. */
 int arg_print_len(struct ebb_slice arg, size_t max);
 void reply_wrong_arity(struct cmd_context *context, const char *name);
@@ -44,10 +46,8 @@ void reply_help(struct cmd_context *context, const char *container, const char *
 static inline struct store_key enter_key(struct cmd_context *context, uint32_t index)
 {
     struct ebb_slice name = context->args[index];
-    struct store_key key =
-        store_key(context->store->store, (unsigned)context->client->database, name.data, name.len);
-    store_enter(context->store, &key);
-    return key;
+    return store_enter_name(context->store, (unsigned)context->client->database, name.data,
+                            name.len);
 }
 
 /* A read that the statistics count as hit or miss. */
@@ -77,6 +77,7 @@ uint32_t enter_keys(struct cmd_context *context, uint32_t from, uint32_t step,
 /* Whether the client may run commands: it logged in, or there is no password. */
 bool auth_passed(struct cmd_context *context);
 bool auth_has_password(struct cmd_context *context);
+bool auth_is_same(struct ebb_slice given, struct ebb_slice right); /* in constant time */
 /* Logs the client in if user and password are right; counts it if not. */
 bool auth_try(struct cmd_context *context, struct ebb_slice user, struct ebb_slice password);
 

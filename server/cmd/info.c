@@ -70,6 +70,16 @@ static size_t above(size_t a, size_t b)
     return a > b ? a - b : 0;
 }
 
+static size_t heap_resident(const struct info *in)
+{
+    return in->active_bytes + in->store.pool.idle_bytes + in->store.pool.metadata_bytes;
+}
+
+static unsigned long long rate(const uint64_t *per_second)
+{
+    return counter_read(per_second);
+}
+
 static unsigned long long u(uint64_t number)
 {
     return number;
@@ -169,6 +179,31 @@ static void take(struct info *info, struct cmd_context *context)
     add_up_commands(info);
 }
 
+void info_memory(struct cmd_context *context, struct info_memory *memory)
+{
+    struct info info;
+
+    take(&info, context);
+    const struct store_stats *store = &info.store;
+    *memory = (struct info_memory){
+        .keys = store->items,
+        .live_bytes = info.live_bytes,
+        .used_bytes = info.used_bytes,
+        .used_peak_bytes = info.used_peak_bytes,
+        .allocated_bytes = info.allocated_bytes,
+        .active_bytes = info.active_bytes,
+        .heap_resident_bytes = heap_resident(&info),
+        .idle_bytes = store->pool.idle_bytes,
+        .metadata_bytes = store->pool.metadata_bytes,
+        .resident_bytes = info.resident_bytes,
+        .connection_bytes = info.connection_bytes,
+        .spans = store->item_heap.span_count + store->index_heap.span_count,
+        .moved_bytes = store->item_heap.moved_bytes + store->index_heap.moved_bytes,
+        .moved_objects = store->item_heap.moved_objects + store->index_heap.moved_objects,
+        .compaction_active = store->compaction_active != 0,
+    };
+}
+
 /* ---- sections that are lists ---- */
 
 static void print_commandstats(const struct info *in, struct ebb_buf *out)
@@ -187,6 +222,35 @@ static void print_commandstats(const struct info *in, struct ebb_buf *out)
                        "failed_calls=%llu\r\n",
                        commands[i].name, calls, us, calls == 0 ? 0 : us / (double)calls, rejected,
                        failed);
+    }
+}
+
+/* The bound of the bucket in which the percentile lies, in microseconds. */
+static double percentile_us(const uint64_t buckets[LATENCY_BUCKETS], uint64_t total, double share)
+{
+    uint64_t sum = 0;
+    unsigned bucket = 0;
+
+    while (bucket < LATENCY_BUCKETS - 1 && (double)(sum += buckets[bucket]) < share * (double)total)
+        bucket++;
+    return (double)latency_bound_ns(bucket) / 1000;
+}
+
+static void print_latencystats(const struct info *in, struct ebb_buf *out)
+{
+    struct latencies latencies;
+
+    in->service->latencies(in->service->server, &latencies);
+    for (size_t i = 0; i < COMMAND_COUNT; i++) {
+        const uint64_t *buckets = latencies.by_command[i];
+        uint64_t total = 0;
+        for (unsigned b = 0; b < LATENCY_BUCKETS; b++)
+            total += buckets[b];
+        if (total > 0)
+            ebb_buf_printf(out, "latency_percentiles_usec_%s:p50=%.3f,p99=%.3f,p99.9=%.3f\r\n",
+                           commands[i].name, percentile_us(buckets, total, 0.5),
+                           percentile_us(buckets, total, 0.99),
+                           percentile_us(buckets, total, 0.999));
     }
 }
 
@@ -227,6 +291,7 @@ enum section {
     SECTION_CPU,
     SECTION_COMMANDSTATS,
     SECTION_ERRORSTATS,
+    SECTION_LATENCYSTATS,
     SECTION_CLUSTER,
     SECTION_KEYSPACE,
     SECTION_COUNT
@@ -246,6 +311,7 @@ static const struct {
     [SECTION_CPU] = {"cpu", "CPU", true, NULL},
     [SECTION_COMMANDSTATS] = {"commandstats", "Commandstats", false, print_commandstats},
     [SECTION_ERRORSTATS] = {"errorstats", "Errorstats", true, print_errorstats},
+    [SECTION_LATENCYSTATS] = {"latencystats", "Latencystats", false, print_latencystats},
     [SECTION_CLUSTER] = {"cluster", "Cluster", true, NULL},
     [SECTION_KEYSPACE] = {"keyspace", "Keyspace", true, print_keyspace},
 };

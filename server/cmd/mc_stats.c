@@ -5,14 +5,18 @@
  * bytes and commands are those of the memcached port; memory and keys are those of the whole store.
  * Size classes stand for memcached's slab classes, and spans for its pages.
  */
-#include "mc_stats.h"
-
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 #include "../options.h"
+#include "mc_auth.h"
+#include "mc_detail.h"
+#include "mc_dump.h"
+#include "mc_verbs.h"
+
+#define SIZE_STEP_BYTES 32u
 
 /* One moment of the server. */
 struct sample {
@@ -78,28 +82,36 @@ static void put_process(struct sample *sample)
 static void put_connections(struct sample *sample)
 {
     const struct counters *counters = &sample->counters;
+    uint64_t all = 0;
 
+    for (size_t protocol = 0; protocol < PROTOCOL_COUNT; protocol++)
+        all += counters->connections[protocol];
     put_option(sample, "max_connections", &sample->options->maxclients);
     put(sample, "curr_connections", counters->connections[PROTOCOL_MEMCACHED]);
     put(sample, "total_connections", counters->accepted[PROTOCOL_MEMCACHED]);
     put(sample, "rejected_connections", counters->rejected_maxclients);
+    put(sample, "connection_structures", all);
+    put(sample, "idle_kicks", counters->closed[CLOSE_IDLE]);
     put(sample, "bytes_read", counters->received_bytes[PROTOCOL_MEMCACHED]);
     put(sample, "bytes_written", counters->sent_bytes[PROTOCOL_MEMCACHED]);
+    put(sample, "auth_cmds", counters->mc_auths);
     put(sample, "auth_errors", counters->auth_failures);
 }
 
 static void put_commands(struct sample *sample)
 {
     const struct counters *counters = &sample->counters;
-    uint64_t sets = 0;
+    uint64_t sets = counters->mc_commands[EBB_MC_MS], meta = 0;
 
     for (size_t verb = EBB_MC_SET; verb <= EBB_MC_CAS; verb++)
         sets += counters->mc_commands[verb];
+    for (size_t verb = EBB_MC_MG; verb <= EBB_MC_ME; verb++)
+        meta += counters->mc_commands[verb];
     put(sample, "cmd_get", counters->mc_get_hits + counters->mc_get_misses);
     put(sample, "cmd_set", sets);
     put(sample, "cmd_flush", counters->mc_commands[EBB_MC_FLUSH_ALL]);
     put(sample, "cmd_touch", counters->mc_touch_hits + counters->mc_touch_misses);
-    put(sample, "cmd_meta", 0);
+    put(sample, "cmd_meta", meta);
     put(sample, "get_hits", counters->mc_get_hits);
     put(sample, "get_misses", counters->mc_get_misses);
     put(sample, "delete_misses", counters->mc_delete_misses);
@@ -117,14 +129,22 @@ static void put_commands(struct sample *sample)
     put(sample, "store_no_memory", counters->mc_no_memory);
 }
 
+static unsigned log2_of(size_t number)
+{
+    return number == 0 ? 0 : 63u - (unsigned)__builtin_clzll(number);
+}
+
 static void put_store(struct sample *sample)
 {
     const struct store_stats *store = &sample->store;
 
     put(sample, "limit_maxbytes", (uint64_t)options_maxmemory(sample->options));
+    put(sample, "hash_power_level", log2_of(store->index_slots));
     put(sample, "hash_bytes", store->index_bytes);
+    put(sample, "slab_reassign_rescues", store->item_heap.moved_objects);
     put(sample, "slab_reassign_running", store->compaction_active);
     put(sample, "slabs_moved", store->item_heap.freed_spans);
+    put(sample, "malloc_fails", store->item_heap.failures);
     put(sample, "bytes", store->key_bytes + store->value_bytes + store->header_bytes);
     put(sample, "curr_items", store->items);
     put(sample, "total_items", store->sets);
@@ -152,21 +172,30 @@ static void put_settings(struct sample *sample)
     put_option(sample, "maxconns", &options->maxclients);
     put_option(sample, "tcpport", &options->memcached_port);
     put(sample, "udpport", 0);
+    put_word(sample, "domain_socket", "NULL"); /* the unix socket is for RESP */
+    put_word(sample, "shutdown_command", "no");
     put_word(sample, "evictions",
              options_number(&options->maxmemory_policy) == POLICY_NOEVICTION ? "off" : "on");
     put(sample, "num_threads", service->worker_count);
+    put_word(sample, "stat_key_prefix", ":");
+    put_word(sample, "detail_enabled", mc_detail_is_on(service) ? "yes" : "no");
     put_word(sample, "cas_enabled", "yes");
     put_word(sample, "binding_protocol", "ascii");
     put_word(sample, "auth_enabled_sasl", "no");
     service->options_lock(service->server);
     put_word(sample, "inter", options->bind);
-    put_word(sample, "auth_enabled_ascii", options->requirepass[0] == '\0' ? "no" : "yes");
     service->options_unlock(service->server);
+    put_word(sample, "auth_enabled_ascii",
+             mc_auth_is_needed(sample->context->service) ? "yes" : "no");
     put_option(sample, "item_size_max", &options->proto_max_bulk_len);
     put_word(sample, "flush_enabled", "yes");
-    put_word(sample, "dump_enabled", "no");
+    put_word(sample, "dump_enabled", "yes");
+    put_word(sample, "maxconns_fast", "yes");
+    put_word(sample, "slab_reassign", "yes");
+    put_word(sample, "lru_crawler", "yes");
+    put_word(sample, "hash_algorithm", "xxh3");
     put_option(sample, "idle_timeout", &options->timeout);
-    put_word(sample, "track_sizes", "no");
+    put_word(sample, "track_sizes", "yes");
     put_word(sample, "ssl_enabled", "no");
 }
 
@@ -226,9 +255,35 @@ static void put_slabs(struct sample *sample)
 
 /* ---- stats sizes, stats conns ---- */
 
+static void put_size(struct sample *sample, size_t bytes, size_t count)
+{
+    char name[32];
+
+    snprintf(name, sizeof(name), "%zu", bytes);
+    if (count > 0)
+        put(sample, name, count);
+}
+
+/* Items by size in steps of 32 bytes, as memcached has them. What is known of an item here is the
+ * slot it lies in, and of those above the largest slot their mean. */
 static void put_sizes(struct sample *sample)
 {
-    put_word(sample, "sizes_status", "disabled");
+    const struct ebb_heap_stats *heap = &sample->store.item_heap;
+    struct ebb_class_stats class;
+    size_t bytes = 0, count = 0;
+
+    for (unsigned i = 0; i < EBB_CLASS_COUNT; i++) {
+        store_class_stats(sample->context->store->store, i, &class);
+        size_t step = (class.slot_bytes + SIZE_STEP_BYTES - 1) / SIZE_STEP_BYTES * SIZE_STEP_BYTES;
+        if (step != bytes)
+            put_size(sample, bytes, count);
+        count = step != bytes ? class.slots_used : count + class.slots_used;
+        bytes = step;
+    }
+    put_size(sample, bytes, count);
+    if (heap->large_count > 0)
+        put_size(sample, heap->large_bytes / heap->large_count / SIZE_STEP_BYTES * SIZE_STEP_BYTES,
+                 heap->large_count);
 }
 
 static void put_connection(struct sample *sample, const char *field, const char *word)
@@ -266,23 +321,50 @@ static const struct {
     {"slabs", put_slabs}, {"sizes", put_sizes},       {"conns", put_conns},
 };
 
-bool mc_stats_print(struct cmd_context *context, const struct ebb_args *words)
+static bool word_is(const struct ebb_mc_command *command, uint32_t index, const char *text)
 {
-    struct ebb_slice word = words->count == 0 ? (struct ebb_slice){"", 0} : words->at[0];
+    if (index >= command->keys.count)
+        return false;
+    struct ebb_slice word = command->keys.at[index];
+    return word.len == strlen(text) && memcmp(word.data, text, word.len) == 0;
+}
+
+static void run_reset(struct cmd_context *context, const struct ebb_mc_command *command)
+{
+    context->service->counters_reset(context->service->server);
+    mc_detail_reset(context->service);
+    mc_answer(context, command, "RESET");
+}
+
+/* Forms that answer in ways of their own. */
+static const struct {
+    const char *word;
+    void (*run)(struct cmd_context *context, const struct ebb_mc_command *command);
+} other_forms[] = {
+    {"reset", run_reset},
+    {"cachedump", mc_dump_begin_items},
+    {"detail", mc_run_detail},
+};
+
+void mc_run_stats(struct cmd_context *context, const struct ebb_mc_command *command)
+{
     struct sample sample;
 
-    if (word.len == 5 && memcmp(word.data, "reset", 5) == 0) {
-        context->service->counters_reset(context->service->server);
-        ebb_mc_write_line(context->reply.out, "RESET");
-        return true;
+    store_leave(context->store); /* the sums look at every shard */
+    for (size_t i = 0; i < sizeof(other_forms) / sizeof(other_forms[0]); i++) {
+        if (word_is(command, 0, other_forms[i].word)) {
+            other_forms[i].run(context, command);
+            return;
+        }
     }
     for (size_t i = 0; i < sizeof(forms) / sizeof(forms[0]); i++) {
-        if (strlen(forms[i].word) != word.len || memcmp(forms[i].word, word.data, word.len) != 0)
+        if (command->keys.count == 0 ? forms[i].word[0] != '\0'
+                                     : !word_is(command, 0, forms[i].word))
             continue;
         take(&sample, context);
         forms[i].put(&sample);
         ebb_mc_write_line(context->reply.out, "END");
-        return true;
+        return;
     }
-    return false;
+    mc_answer_error(context, command, "ERROR");
 }

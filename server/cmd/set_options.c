@@ -15,8 +15,10 @@ static const struct {
     unsigned kinds;    /* of enum set_options_kind */
     unsigned excludes; /* flags that may not stand before it */
 } words[] = {
-    {"nx", SET_NX, SET_OPTIONS_SET, SET_XX},
-    {"xx", SET_XX, SET_OPTIONS_SET, SET_NX},
+    {"nx", SET_NX, SET_OPTIONS_SET, SET_CONDITIONS & ~SET_NX},
+    {"xx", SET_XX, SET_OPTIONS_SET, SET_CONDITIONS & ~SET_XX},
+    {"ifeq", SET_IFEQ, SET_OPTIONS_SET, SET_CONDITIONS},
+    {"ifne", SET_IFNE, SET_OPTIONS_SET, SET_CONDITIONS},
     {"get", SET_GET, SET_OPTIONS_SET, 0},
     {"keepttl", SET_KEEPTTL, SET_OPTIONS_SET, SET_TIMES},
     {"persist", SET_PERSIST, SET_OPTIONS_GETEX, SET_TIMES},
@@ -49,8 +51,8 @@ bool set_options_parse(struct cmd_context *context, uint32_t from, enum set_opti
         size_t word = find_word(context->args[i]);
         bool fits = word < WORD_COUNT && words[word].kinds & kind &&
                     !(words[word].excludes & options->flags);
-        if (fits && words[word].flag & SET_TIMES) {
-            options->time_arg = ++i;
+        if (fits && words[word].flag & (SET_TIMES | SET_VALUES)) {
+            *(words[word].flag & SET_TIMES ? &options->time_arg : &options->value_arg) = ++i;
             fits = i < context->count;
         }
         if (!fits) {

@@ -16,14 +16,20 @@ enum set_flag {
     SET_PX = 1 << 6,
     SET_EXAT = 1 << 7,
     SET_PXAT = 1 << 8,
+    SET_IFEQ = 1 << 9,  /* Valkey 8.1, Redis 8.4: the key is there with that value */
+    SET_IFNE = 1 << 10, /* Redis 8.4: it is not */
 };
+
+#define SET_VALUES     (SET_IFEQ | SET_IFNE)
+#define SET_CONDITIONS (SET_NX | SET_XX | SET_VALUES)
 
 enum set_options_kind { SET_OPTIONS_SET = 1, SET_OPTIONS_GETEX = 2 };
 
 struct set_options {
     unsigned flags;
-    uint32_t time_arg; /* the argument with the time, 0: none */
-    int64_t expire_ms; /* after set_options_expire(): unix time, 0: none */
+    uint32_t time_arg;  /* the argument with the time, 0: none */
+    uint32_t value_arg; /* the argument with the value to compare, 0: none */
+    int64_t expire_ms;  /* after set_options_expire(): unix time, 0: none */
 };
 
 /* Reads the words from args[from] on. Answers a syntax error and returns false when they are wrong;

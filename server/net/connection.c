@@ -11,10 +11,14 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "../clients.h"
 #include "../clock.h"
+#include "../cmd/cmd.h"
+#include "../cmd/mc_auth.h"
 #include "../options.h"
 #include "claims.h"
 #include "dialect.h"
+#include "dump.h"
 #include "unsent.h"
 
 /* Browsers and scrapers that say nothing for so long are let go, whatever the option timeout is. */
@@ -63,6 +67,7 @@ static void count_pending(struct connection *connection)
     counter_add(&connection_worker(connection)->counters.input_bytes,
                 bytes - pending->counted_bytes);
     pending->counted_bytes = bytes;
+    client_note(connection->client.input_bytes, bytes);
 }
 
 static void drop_pending(struct connection *connection)
@@ -72,6 +77,7 @@ static void drop_pending(struct connection *connection)
         return;
     counter_add(&connection_worker(connection)->counters.input_bytes, -pending->counted_bytes);
     pending_destroy(pending);
+    client_note(connection->client.input_bytes, 0);
     connection->pending = NULL;
     claims_update(connection);
 }
@@ -88,7 +94,7 @@ static void on_closed(uv_handle_t *handle)
     struct worker *worker = connection_worker(connection);
     drop_pending(connection);
     unsent_destroy(connection);
-    client_release(&connection->client);
+    cmd_client_gone(&connection->client, &worker->session, &worker->counters);
     counter_add(&worker->counters.connection_bytes, -struct_bytes(connection));
     free(connection);
 }
@@ -99,6 +105,8 @@ void connection_close(struct connection *connection, enum close_reason reason)
         return;
     struct worker *worker = connection_worker(connection);
     connection->is_closing = true;
+    clients_remove(worker->config.service->clients, &connection->client);
+    dump_end(connection);
     unlink_from(worker, connection);
     claims_release(connection);
     /* Before the socket closes: a client that sees it closed may come again at once. */
@@ -197,8 +205,8 @@ static void run_input(struct connection *connection, char *bytes, size_t len)
     struct worker *worker = connection_worker(connection);
     worker->out.max_bytes =
         (size_t)options_number(&worker->config.service->options->client_output_limit);
-    worker_begin(worker);
-    connection->client.last_command_ms = worker->session.now_ms;
+    worker_begin(worker, connection->client.protocol);
+    client_note(connection->client.last_command_ms, worker->session.now_ms);
     load_parser(connection);
     size_t used = dialect(connection)->run(connection, bytes, len);
     worker_end(worker);
@@ -289,6 +297,10 @@ void connection_resume(struct connection *connection)
         connection_close(connection, connection->end_reason);
         return;
     }
+    if (connection->dump) {
+        dump_resume(connection);
+        return;
+    }
     if (!connection->is_paused)
         return;
     connection->is_paused = false;
@@ -306,8 +318,10 @@ void connection_read_on(struct connection *connection)
 
 /* ---- opening ---- */
 
-static bool needs_password(struct service *service)
+static bool needs_password(struct service *service, enum protocol protocol)
 {
+    if (protocol == PROTOCOL_MEMCACHED)
+        return mc_auth_is_needed(service);
     service->options_lock(service->server);
     bool needs = service->options->requirepass[0] != '\0';
     service->options_unlock(service->server);
@@ -321,13 +335,20 @@ static void init_client(struct connection *connection, const struct handover *ha
     connection->client = (struct client){
         .id = handover->client_id,
         .resp_version = 2,
-        .authenticated = !needs_password(worker->config.service),
+        .authenticated = !needs_password(worker->config.service, handover->protocol),
         .protocol = handover->protocol,
         .connected_ms = now_ms,
         .last_command_ms = now_ms,
         .last_command = COMMAND_COUNT,
         .connection = connection,
     };
+}
+
+/* Once it has a socket, others may see it. */
+static void enlist(struct connection *connection)
+{
+    if (connection->client.protocol == PROTOCOL_RESP)
+        clients_add(connection_worker(connection)->config.service->clients, &connection->client);
 }
 
 void connection_open(struct worker *worker, const struct handover *handover)
@@ -350,6 +371,8 @@ void connection_open(struct worker *worker, const struct handover *handover)
     if (error < 0)
         close(handover->fd);
     else
+        enlist(connection);
+    if (error == 0)
         error = uv_read_start((uv_stream_t *)&connection->tcp, on_room, on_read);
     if (error < 0)
         connection_close(connection, CLOSE_ERROR);

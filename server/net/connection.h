@@ -19,6 +19,7 @@
 #define CONNECTION_SOFT_BYTES (1024u * 1024) /* unsent replies that pause a client */
 
 struct unsent;
+struct dump;
 
 struct connection {
     uv_tcp_t tcp; /* serves unix sockets as well: libuv looks no further than the descriptor */
@@ -26,6 +27,7 @@ struct connection {
     struct connection *previous, *next; /* the worker's ring */
     struct pending *pending;            /* NULL: nothing */
     struct unsent *unsent;              /* NULL: nothing */
+    struct dump *dump;                  /* NULL: none is under way */
     bool is_paused;                     /* does not read or run before unsent is gone */
     bool is_ending;                     /* takes no more commands; closes when unsent is gone */
     bool is_closing;                    /* as good as gone */

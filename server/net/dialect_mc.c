@@ -1,17 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* dialect_mc.c: memcached's text protocol on a connection, and its way to log in: where a password
- * is set, a client must first `set` any key to "NAME PASSWORD", as with memcached's option -Y.
- */
+/* dialect_mc.c: memcached's text protocol on a connection. */
 #include "dialect.h"
 
-#include <string.h>
-
 #include "../cmd/cmd.h"
+#include "../cmd/mc_auth.h"
 #include "../options.h"
+#include "dump.h"
 #include "unsent.h"
-
-/* What a client that has not logged in may send as a value. */
-#define GUEST_VALUE_MAX_BYTES 1024u
 
 static const enum command_family families[EBB_MC_VERB_COUNT] = {
     [EBB_MC_GET] = FAMILY_READ,        [EBB_MC_GETS] = FAMILY_READ,
@@ -21,9 +16,15 @@ static const enum command_family families[EBB_MC_VERB_COUNT] = {
     [EBB_MC_PREPEND] = FAMILY_WRITE,   [EBB_MC_CAS] = FAMILY_WRITE,
     [EBB_MC_DELETE] = FAMILY_WRITE,    [EBB_MC_INCR] = FAMILY_WRITE,
     [EBB_MC_DECR] = FAMILY_WRITE,      [EBB_MC_TOUCH] = FAMILY_WRITE,
+    [EBB_MC_MG] = FAMILY_READ,         [EBB_MC_MS] = FAMILY_WRITE,
+    [EBB_MC_MD] = FAMILY_WRITE,        [EBB_MC_MA] = FAMILY_WRITE,
+    [EBB_MC_MN] = FAMILY_ADMIN,        [EBB_MC_ME] = FAMILY_READ,
     [EBB_MC_FLUSH_ALL] = FAMILY_ADMIN, [EBB_MC_VERSION] = FAMILY_ADMIN,
     [EBB_MC_VERBOSITY] = FAMILY_ADMIN, [EBB_MC_STATS] = FAMILY_ADMIN,
-    [EBB_MC_QUIT] = FAMILY_ADMIN,
+    [EBB_MC_QUIT] = FAMILY_ADMIN,      [EBB_MC_CACHE_MEMLIMIT] = FAMILY_ADMIN,
+    [EBB_MC_LRU] = FAMILY_ADMIN,       [EBB_MC_LRU_CRAWLER] = FAMILY_ADMIN,
+    [EBB_MC_SLABS] = FAMILY_ADMIN,     [EBB_MC_SHUTDOWN] = FAMILY_ADMIN,
+    [EBB_MC_WATCH] = FAMILY_ADMIN,
 };
 
 static enum command_family family_of(const struct ebb_mc_command *command)
@@ -40,7 +41,7 @@ static void set_limit(struct connection *connection)
     worker->parser.mc.value_max_bytes =
         connection->client.authenticated
             ? (size_t)options_number(&worker->config.service->options->proto_max_bulk_len)
-            : GUEST_VALUE_MAX_BYTES;
+            : MC_AUTH_TOKEN_MAX_BYTES;
 }
 
 static void begin(struct connection *connection)
@@ -51,55 +52,13 @@ static void begin(struct connection *connection)
     set_limit(connection);
 }
 
-/* ---- logging in ---- */
-
-/* Takes the same time wherever the texts differ. */
-static bool is_same(const char *given, size_t len, const char *expected)
-{
-    size_t expected_len = strlen(expected);
-    size_t difference = len ^ expected_len;
-    for (size_t i = 0; i < len; i++)
-        difference |= (size_t)(given[i] ^ expected[expected_len ? i % expected_len : 0]);
-    return difference == 0;
-}
-
-static bool is_password(struct service *service, struct ebb_slice value)
-{
-    const char *space = memchr(value.data, ' ', value.len);
-    if (!space)
-        return false;
-    size_t len = value.len - (size_t)(space + 1 - value.data);
-    service->options_lock(service->server);
-    bool is_right = is_same(space + 1, len, service->options->requirepass);
-    service->options_unlock(service->server);
-    return is_right;
-}
-
 /* Whether it has yet to log in. The password may have been taken away since it connected. */
 static bool is_guest(struct connection *connection)
 {
     struct service *service = connection_worker(connection)->config.service;
-    if (connection->client.authenticated)
-        return false;
-    service->options_lock(service->server);
-    connection->client.authenticated = service->options->requirepass[0] == '\0';
-    service->options_unlock(service->server);
+    if (!connection->client.authenticated)
+        connection->client.authenticated = !mc_auth_is_needed(service);
     return !connection->client.authenticated;
-}
-
-static void log_in(struct connection *connection, const struct ebb_mc_command *command)
-{
-    struct worker *worker = connection_worker(connection);
-    connection->client.commands++;
-    if (command->error || command->verb != EBB_MC_SET) {
-        ebb_mc_write_line(&worker->out, "CLIENT_ERROR unauthenticated");
-    } else if (is_password(worker->config.service, command->value)) {
-        connection->client.authenticated = true;
-        ebb_mc_write_line(&worker->out, "STORED");
-    } else {
-        counter_add(&worker->counters.auth_failures, 1);
-        ebb_mc_write_line(&worker->out, "CLIENT_ERROR authentication failure");
-    }
 }
 
 /* ---- running ---- */
@@ -115,12 +74,13 @@ static void run_command(struct connection *connection)
         .client = &connection->client,
         .reply = {.out = &worker->out, .version = 2},
     };
-    bool is_quit = !command->error && command->verb == EBB_MC_QUIT;
-    if (!is_quit && is_guest(connection))
-        log_in(connection, command);
+    if (is_guest(connection))
+        mc_auth_run(&context, command);
     else
         cmd_run_mc(&context, command);
-    worker_ran(worker, family_of(command), COMMAND_COUNT);
+    worker_ran(worker, family_of(command), COMMAND_COUNT, 0);
+    if (connection->client.dump)
+        dump_begin(connection);
     if (connection->client.close_after_reply)
         connection_end(connection, CLOSE_CLIENT);
     if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {

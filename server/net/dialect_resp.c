@@ -85,13 +85,15 @@ static void run_command(struct connection *connection, const struct ebb_args *ar
         .store = &worker->session,
         .counters = &worker->counters,
         .client = client,
+        .clock = &worker->clock,
         .reply = {.out = &worker->out, .version = client->resp_version},
     };
     cmd_run_resp(&context, args);
     worker_ran(worker, context.command ? context.command->family : FAMILY_READ,
-               context.command ? (uint16_t)(context.command - commands) : COMMAND_COUNT);
+               context.command ? (uint16_t)(context.command - commands) : COMMAND_COUNT,
+               context.took_ns);
     if (client->close_after_reply)
-        connection_end(connection, CLOSE_CLIENT);
+        connection_end(connection, (enum close_reason)client->close_reason);
     if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {
         store_leave(&worker->session);
         unsent_flush(connection);

@@ -6,6 +6,7 @@
 
 #include <stdlib.h>
 
+#include "../clients.h"
 #include "../clock.h"
 #include "../options.h"
 #include "claims.h"
@@ -26,6 +27,7 @@ static void count(struct connection *connection)
     counter_add(&connection_worker(connection)->counters.output_bytes,
                 bytes - unsent->counted_bytes);
     unsent->counted_bytes = bytes;
+    client_note(connection->client.output_bytes, bytes);
 }
 
 size_t unsent_bytes(const struct connection *connection)
@@ -54,6 +56,7 @@ void unsent_destroy(struct connection *connection)
     ebb_buf_release(&unsent->waiting);
     free(unsent);
     connection->unsent = NULL;
+    client_note(connection->client.output_bytes, 0);
 }
 
 static void count_sent(struct connection *connection, size_t bytes)
@@ -94,7 +97,7 @@ static void on_written(uv_write_t *request, int status)
     }
     struct unsent *unsent = connection->unsent;
     count_sent(connection, ebb_buf_len(&unsent->sending));
-    connection->client.last_command_ms = clock_unix_ms();
+    client_note(connection->client.last_command_ms, clock_unix_ms());
     ebb_buf_release(&unsent->sending);
     if (ebb_buf_len(&unsent->waiting) == 0) {
         unsent_destroy(connection);

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "../clients.h"
 #include "../clock.h"
 #include "../options.h"
 #include "claims.h"
@@ -62,7 +63,8 @@ static void release_args(struct worker *worker, uint32_t keep)
 
 void worker_settle(struct worker *worker)
 {
-    if (worker->out.capacity > WORKER_OUT_KEEP_BYTES)
+    size_t keep = worker->config.admin ? WORKER_OUT_KEEP_HTTP : WORKER_OUT_KEEP_BYTES;
+    if (worker->out.capacity > keep)
         ebb_buf_release(&worker->out);
     release_args(worker, WORKER_ARGS_KEEP);
     count_buffers(worker);
@@ -81,13 +83,38 @@ static void release_buffers(struct worker *worker)
 
 /* ---- running commands ---- */
 
-void worker_begin(struct worker *worker)
+void worker_begin(struct worker *worker, enum protocol protocol)
 {
+    const struct options *options = worker->config.service->options;
     struct worker_timing *timing = &worker->timing;
     timing->start_ns = clock_monotonic_ns();
+    timing->protocol = protocol;
+    if (timing->turn_start_ns == 0)
+        timing->turn_start_ns = timing->start_ns;
     timing->count = timing->resp_count = 0;
+    timing->own_ns = 0;
     timing->family = FAMILY_READ;
     worker->session.now_ms = clock_unix_ms();
+    worker->clock.last_ns = timing->start_ns;
+    worker->clock.slower_than_us = options_number(&options->slowlog_log_slower_than);
+}
+
+static inline void note_time(struct worker *worker, uint16_t resp_id, uint64_t ns, unsigned bucket)
+{
+    counter_add(&worker->counters.resp_ns[resp_id], ns);
+    counter_add(&worker->latencies.by_command[resp_id][bucket], 1);
+}
+
+/* What the commands that were not timed by themselves have taken, in equal parts. */
+static void note_shares(struct worker *worker, uint64_t ns)
+{
+    struct worker_timing *timing = &worker->timing;
+    if (timing->resp_count == 0)
+        return;
+    uint64_t share = ns > timing->own_ns ? (ns - timing->own_ns) / timing->resp_count : 0;
+    unsigned bucket = latency_bucket(share);
+    for (unsigned i = 0; i < timing->resp_count; i++)
+        note_time(worker, timing->resp_ids[i], share, bucket);
 }
 
 void worker_end(struct worker *worker)
@@ -96,24 +123,41 @@ void worker_end(struct worker *worker)
     struct worker_timing *timing = &worker->timing;
     if (timing->count == 0)
         return;
-    uint64_t ns = clock_monotonic_ns() - timing->start_ns;
+    timing->turn_end_ns = clock_monotonic_ns();
+    uint64_t ns = timing->turn_end_ns - timing->start_ns;
     counters_record(&worker->counters, timing->family, ns, timing->count);
-    for (unsigned i = 0; i < timing->resp_count; i++)
-        counter_add(&worker->counters.resp_ns[timing->resp_ids[i]], ns / timing->count);
+    counters_record_requests(&worker->counters, timing->protocol, ns, timing->count);
+    note_shares(worker, ns);
 }
 
-void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id)
+void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
+                uint64_t took_ns)
 {
     struct worker_timing *timing = &worker->timing;
     timing->count++;
     if (family > timing->family)
         timing->family = family;
-    if (resp_id != COMMAND_COUNT)
+    if (resp_id != COMMAND_COUNT && took_ns > 0) {
+        note_time(worker, resp_id, took_ns, latency_bucket(took_ns));
+        timing->own_ns += took_ns;
+    } else if (resp_id != COMMAND_COUNT) {
         timing->resp_ids[timing->resp_count++] = resp_id;
+    }
     if (timing->count < WORKER_TIMED_MAX)
         return;
     worker_end(worker);
-    worker_begin(worker);
+    worker_begin(worker, timing->protocol);
+}
+
+/* libuv calls this when it has gone round all sockets that had something to say. No clock is read
+ * for it: the batches have. What it misses is the last batch's way to the socket. */
+static void on_turn(uv_check_t *turn)
+{
+    struct worker *worker = turn->data;
+    struct worker_timing *timing = &worker->timing;
+    if (timing->turn_end_ns > timing->turn_start_ns && timing->turn_start_ns != 0)
+        counters_record_stall(&worker->counters, timing->turn_end_ns - timing->turn_start_ns);
+    timing->turn_start_ns = timing->turn_end_ns = 0;
 }
 
 /* ---- once a second ---- */
@@ -149,11 +193,33 @@ static void close_all(struct worker *worker)
         connection_close(worker->connections, CLOSE_SHUTDOWN);
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
+    uv_close((uv_handle_t *)&worker->turn, NULL);
+}
+
+/* The connections that are closed leave the ring; the ring is gone through once. */
+static void close_killed(struct worker *worker)
+{
+    for (size_t left = worker->connection_count; left > 0; left--) {
+        struct connection *connection = worker->connections;
+        worker->connections = connection->next;
+        if (client_look(connection->client.is_killed))
+            connection_close(connection, CLOSE_KILLED);
+    }
+}
+
+void worker_kill(struct client *client)
+{
+    struct worker *worker = connection_worker(client->connection);
+    client_note(client->is_killed, true);
+    client_note(worker->has_killed, true);
+    uv_async_send(&worker->wake);
 }
 
 static void on_wake(uv_async_t *wake)
 {
     struct worker *worker = wake->data;
+    if (__atomic_exchange_n(&worker->has_killed, false, __ATOMIC_ACQ_REL))
+        close_killed(worker);
     uv_mutex_lock(&worker->mutex);
     struct handover *given = worker->given;
     size_t count = worker->given_count;
@@ -245,7 +311,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         uv_loop_close(&worker->loop);
         return error;
     }
-    worker->loop.data = worker->wake.data = worker->tick.data = worker;
+    worker->loop.data = worker->wake.data = worker->tick.data = worker->turn.data = worker;
     init_buffers(worker);
     if (config->service->store)
         store_session_init(&worker->session, config->service->store);
@@ -254,6 +320,8 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         worker_release(worker);
         return error;
     }
+    uv_check_init(&worker->loop, &worker->turn);
+    uv_check_start(&worker->turn, on_turn);
     uv_timer_init(&worker->loop, &worker->tick);
     uv_timer_start(&worker->tick, on_tick, 0, TICK_MS);
     return 0;

@@ -15,6 +15,7 @@
 
 #include <uv.h>
 
+#include "../cmd/slowlog.h"
 #include "../log.h"
 #include "../service.h"
 #include "../store/store.h"
@@ -25,6 +26,7 @@
 #define WORKER_TIMED_MAX      1024u /* commands between two looks at the clock */
 #define WORKER_FLUSH_BYTES    (256u * 1024) /* of replies gathered before they go to the socket */
 #define WORKER_OUT_KEEP_BYTES (512u * 1024) /* a larger reply buffer is given back at once */
+#define WORKER_OUT_KEEP_HTTP  (16u * 1024)  /* pages come seldom and are long */
 #define WORKER_ARGS_KEEP      1024u         /* and so are arrays of more arguments */
 
 struct admin;
@@ -47,6 +49,9 @@ struct worker_config {
 /* What has been run since the clock was last looked at. */
 struct worker_timing {
     uint64_t start_ns;
+    uint64_t turn_start_ns, turn_end_ns; /* of the batches in this turn of the loop; 0: none yet */
+    enum protocol protocol;
+    uint64_t own_ns; /* of commands timed by themselves */
     unsigned count;
     enum command_family family; /* the worst of them */
     uint16_t resp_ids[WORKER_TIMED_MAX];
@@ -57,9 +62,11 @@ struct worker {
     uv_loop_t loop;
     uv_async_t wake;
     uv_timer_t tick; /* once a second */
+    uv_check_t turn; /* at the end of each turn of the loop that served somebody */
     struct worker_config config;
     struct store_session session;
     struct counters counters;
+    struct latencies latencies;
 
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;
@@ -71,6 +78,7 @@ struct worker {
     struct ebb_args args[WORKER_BATCH_MAX];
     struct ebb_mc_command mc_command;
     struct worker_timing timing;
+    struct command_clock clock;
     size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */
     size_t claim_bytes;                         /* for the buffers above; see claims.h */
     bool was_used;                              /* since the last tick */
@@ -80,6 +88,7 @@ struct worker {
     struct handover *given; /* guarded by mutex, like the next three */
     size_t given_count, given_capacity;
     bool is_stopping;
+    bool has_killed; /* changed atomically: clients of it are to be closed */
 };
 
 /* 0 or a negative libuv error. */
@@ -91,16 +100,20 @@ void worker_join(struct worker *worker);
 
 /* From any thread. The socket is the worker's, whatever becomes of it. */
 void worker_give(struct worker *worker, const struct handover *handover);
+/* From any thread, with the list of clients locked: the worker closes the client soon. */
+void worker_kill(struct client *client);
 /* From any thread: the worker closes everything, and its loop ends. */
 void worker_stop(struct worker *worker);
 
 /* ---- for connections and dialects, on the worker's thread ---- */
 
 /* Brackets the running of commands: sets the session's time, lets go of the store, counts. */
-void worker_begin(struct worker *worker);
+void worker_begin(struct worker *worker, enum protocol protocol);
 void worker_end(struct worker *worker);
-/* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none. */
-void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id);
+/* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none, `took_ns` 0 where
+ * it takes its share of the batch. */
+void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
+                uint64_t took_ns);
 /* The read buffer, or NULL without memory. */
 char *worker_in(struct worker *worker);
 /* Gives back what a large command made grow, and brings the byte counters up to date. */

@@ -330,7 +330,7 @@ static bool find_by_ref(struct shard *shard, ebb_ref ref, struct found *found)
 {
     struct item_view view;
     item_read(ebb_at(shard->base, ref), &view);
-    struct store_key key = store_key(shard->store, view.meta.database, view.key, view.meta.key_len);
+    struct store_key key = item_key(shard->store, &view);
     return shard_find_any(shard, &key, found);
 }
 

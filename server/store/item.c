@@ -6,16 +6,19 @@ uint32_t item_write_header(void *data, const struct item_meta *meta)
 {
     unsigned char *item = data;
     unsigned char *at = item + ITEM_HEADER_BYTES;
-    unsigned flags = 0;
+    unsigned flags = meta->marks & STORE_FETCHED ? ITEM_FETCHED : 0, more = item_more_flags(meta);
     uint16_t short_value = (uint16_t)meta->value_len;
-    if (meta->key_len > ITEM_SHORT_KEY_MAX || meta->value_len > ITEM_SHORT_VALUE_MAX) {
-        flags |= ITEM_LONG;
+    if (more != 0) {
+        flags |= ITEM_MORE;
+        *at++ = (unsigned char)more;
+    }
+    if (more & ITEM_LONG) {
         memcpy(at, &meta->key_len, 4);
         memcpy(at + 4, &meta->value_len, 4);
         at += 8;
         short_value = 0;
     }
-    item[1] = flags & ITEM_LONG ? 0 : (unsigned char)meta->key_len;
+    item[1] = more & ITEM_LONG ? 0 : (unsigned char)meta->key_len;
     memcpy(item + 2, &short_value, 2);
     if (meta->database != 0) {
         flags |= ITEM_DATABASE;
@@ -31,10 +34,13 @@ uint32_t item_write_header(void *data, const struct item_meta *meta)
         memcpy(at, &meta->flags, 4);
         at += 4;
     }
-    if (meta->cas != 0) {
-        flags |= ITEM_CAS;
+    if (more & ITEM_CAS) {
         memcpy(at, &meta->cas, 8);
         at += 8;
+    }
+    if (more & ITEM_ACCESS) {
+        memcpy(at, &meta->access_s, 4);
+        at += 4;
     }
     item[0] = (unsigned char)flags;
     return (uint32_t)(at - item);
@@ -43,10 +49,12 @@ uint32_t item_write_header(void *data, const struct item_meta *meta)
 void item_read_long(const unsigned char *item, struct item_view *view)
 {
     const unsigned char *at = item + ITEM_HEADER_BYTES;
+    unsigned more = item[0] & ITEM_MORE ? *at++ : 0;
     uint16_t short_value;
     memcpy(&short_value, item + 2, 2);
     struct item_meta meta = {.key_len = item[1], .value_len = short_value};
-    if (item[0] & ITEM_LONG) {
+    meta.marks = more >> ITEM_MARK_SHIFT | (item[0] & ITEM_FETCHED ? STORE_FETCHED : 0);
+    if (more & ITEM_LONG) {
         memcpy(&meta.key_len, at, 4);
         memcpy(&meta.value_len, at + 4, 4);
         at += 8;
@@ -61,12 +69,37 @@ void item_read_long(const unsigned char *item, struct item_view *view)
         memcpy(&meta.flags, at, 4);
         at += 4;
     }
-    if (item[0] & ITEM_CAS) {
+    if (more & ITEM_CAS) {
         memcpy(&meta.cas, at, 8);
         at += 8;
+    }
+    if (more & ITEM_ACCESS) {
+        memcpy(&meta.access_s, at, 4);
+        at += 4;
     }
     view->meta = meta;
     view->header_bytes = (uint32_t)(at - item);
     view->key = (char *)(uintptr_t)at;
     view->value = view->key + meta.key_len;
+}
+
+static void note_access(unsigned char *item, const struct item_meta *meta, uint32_t now_s)
+{
+    if (meta->access_s != 0 && meta->access_s != now_s) /* the last field of the header */
+        memcpy(item + item_header_bytes(meta) - 4, &now_s, 4);
+}
+
+void item_note_use(void *data, const struct item_meta *meta, uint32_t now_s)
+{
+    unsigned char *item = data;
+    if (!(meta->marks & STORE_FETCHED))
+        item[0] |= ITEM_FETCHED;
+    note_access(item, meta, now_s);
+}
+
+void item_note_set(void *data, const struct item_meta *meta, uint32_t now_s)
+{
+    unsigned char *item = data;
+    item[0] &= (unsigned char)~ITEM_FETCHED;
+    note_access(item, meta, now_s);
 }

@@ -71,8 +71,14 @@ static void visit_item(const struct shard *shard, ebb_ref ref, struct visitor *v
     item_read(ebb_at(shard->base, ref), &view);
     if (view.meta.database != visitor->database || item_is_dead(&view.meta, visitor->now_ms))
         return;
-    struct store_value value = {view.value, view.meta.value_len, view.meta.expire_ms,
-                                view.meta.flags};
+    struct store_value value = {.data = view.value,
+                                .len = view.meta.value_len,
+                                .expire_ms = view.meta.expire_ms,
+                                .flags = view.meta.flags,
+                                .header_bytes = view.header_bytes,
+                                .marks = view.meta.marks,
+                                .cas = view.meta.cas,
+                                .access_s = view.meta.access_s};
     visitor->visit(visitor->context, view.key, view.meta.key_len, &value);
     visitor->items_left -= visitor->items_left > 0;
 }
@@ -124,7 +130,8 @@ uint64_t store_scan(struct store_session *session, unsigned database, uint64_t w
     /* A database with few of many keys must not hold a shard until they are found. */
     size_t buckets =
         at_least < SIZE_MAX - EMPTY_BUCKETS_MAX ? at_least + EMPTY_BUCKETS_MAX : SIZE_MAX;
-    struct visitor visitor = {database, session->now_ms, visit, context, at_least, buckets};
+    struct visitor visitor = {
+        database_of(session->store, database), session->now_ms, visit, context, at_least, buckets};
     struct cursor cursor = cursor_unpack(word);
     store_leave(session);
     while (cursor.shard < session->store->shard_count) {
@@ -140,7 +147,8 @@ uint64_t store_scan(struct store_session *session, unsigned database, uint64_t w
 
 void store_each(struct store_session *session, unsigned database, store_visit visit, void *context)
 {
-    struct visitor visitor = {database, session->now_ms, visit, context, SIZE_MAX, SIZE_MAX};
+    struct visitor visitor = {
+        database_of(session->store, database), session->now_ms, visit, context, SIZE_MAX, SIZE_MAX};
     store_leave(session);
     for (unsigned s = 0; s < session->store->shard_count; s++) {
         struct shard *shard = shard_lock(session->store, s);
@@ -191,13 +199,14 @@ bool store_random(struct store_session *session, unsigned database, store_visit 
 {
     struct store *store = session->store;
     struct one one = {visit, context, false};
-    struct visitor visitor = {database, session->now_ms, visit_once, &one, 1, SIZE_MAX};
+    unsigned own = database_of(store, database);
+    struct visitor visitor = {own, session->now_ms, visit_once, &one, 1, SIZE_MAX};
     store_leave(session);
     unsigned first = (unsigned)(shard_random(shard_lock(store, 0)) % store->shard_count);
     shard_unlock(&store->shards[0]);
     for (unsigned s = 0; s < store->shard_count && !one.done; s++) {
         struct shard *shard = shard_lock(store, (first + s) % store->shard_count);
-        if (shard->keys[database] > 0)
+        if (shard->keys[own] > 0)
             random_in(shard, &visitor);
         shard_unlock(shard);
     }
@@ -208,24 +217,28 @@ bool store_random(struct store_session *session, unsigned database, store_visit 
 
 size_t store_count(struct store *store, unsigned database)
 {
+    unsigned own = database_of(store, database);
     size_t count = 0;
     for (unsigned s = 0; s < store->shard_count; s++)
-        count += stat_read(&store->shards[s].keys[database]);
+        count += stat_read(&store->shards[s].keys[own]);
     return count;
 }
 
 size_t store_count_expires(struct store *store, unsigned database)
 {
+    unsigned own = database_of(store, database);
     size_t count = 0;
     for (unsigned s = 0; s < store->shard_count; s++)
-        count += stat_read(&store->shards[s].expires[database]);
+        count += stat_read(&store->shards[s].expires[own]);
     return count;
 }
 
 void store_flush(struct store_session *session, unsigned database)
 {
     store_enter_all(session);
+    unsigned own =
+        database == STORE_ALL_DATABASES ? database : database_of(session->store, database);
     for (unsigned s = 0; s < session->store->shard_count; s++)
-        shard_flush(&session->store->shards[s], database);
+        shard_flush(&session->store->shards[s], own);
     store_leave(session);
 }

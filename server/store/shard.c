@@ -39,12 +39,22 @@ static void segment_moved(void *context, ebb_ref from, ebb_ref to, void *data)
 
 /* ---- life ---- */
 
+/* A transaction holds shards while its commands call what locks them again. */
+static void init_lock(pthread_mutex_t *lock)
+{
+    pthread_mutexattr_t attributes;
+    pthread_mutexattr_init(&attributes);
+    pthread_mutexattr_settype(&attributes, PTHREAD_MUTEX_RECURSIVE);
+    pthread_mutex_init(lock, &attributes);
+    pthread_mutexattr_destroy(&attributes);
+}
+
 int shard_init(struct shard *shard, struct store *store, struct ebb_pool *pool,
                unsigned database_count, uint64_t seed)
 {
     *shard = (struct shard){
         .base = ebb_pool_base(pool), .store = store, .random = seed | 1, .cas_last = 0};
-    pthread_mutex_init(&shard->lock, NULL);
+    init_lock(&shard->lock);
     struct ebb_owner items = {shard, item_moved, item_about_to_move},
                      segments = {shard, segment_moved, NULL};
     shard->keys = calloc(2 * (size_t)database_count, sizeof *shard->keys);
@@ -67,6 +77,7 @@ void shard_release(struct shard *shard)
     index_release(&shard->index);
     ebb_heap_destroy(shard->segments);
     ebb_heap_destroy(shard->items);
+    free(shard->watches.many); /* whoever watches has gone before the store */
     free(shard->keys);
     pthread_mutex_destroy(&shard->lock);
 }
@@ -140,6 +151,8 @@ static void count(struct shard *shard, const struct item_meta *meta, int sign)
 
 void shard_delete(struct shard *shard, const struct found *found)
 {
+    if (__builtin_expect(shard->watches.count != 0, 0))
+        watches_note(&shard->watches, item_hash(shard, found->ref));
     count(shard, &found->item.meta, -1);
     evict_count(shard, slot_use(*found->at.slot), item_bytes(&found->item.meta), -1);
     index_remove(&shard->index, &found->at);
@@ -175,6 +188,7 @@ void shard_flush(struct shard *shard, unsigned database)
         ebb_heap_each(shard->items, flush_one, &flush);
         return;
     }
+    watches_note_flush(&shard->watches, database);
     ebb_heap_reset(shard->items);
     ebb_heap_reset(shard->segments);
     /* The segment it needs is one of those just freed: this can't fail for want of memory. */
@@ -257,6 +271,20 @@ static int adopt(struct shard *shard, const struct store_key *key, const struct 
     return STORE_ENOMEM;
 }
 
+/* 0: up to 64 bytes, 1: up to 256, and so on by four. */
+static unsigned size_bucket(size_t bytes)
+{
+    unsigned bits = bytes <= 64 ? 0 : 64u - 6u - (unsigned)__builtin_clzll(bytes - 1);
+    unsigned bucket = (bits + 1) / 2;
+    return bucket < STORE_SIZE_BUCKETS ? bucket : STORE_SIZE_BUCKETS - 1;
+}
+
+static void count_stored(struct shard *shard, size_t bytes)
+{
+    stat_add(&shard->stats.stored_sizes[size_bucket(bytes)], 1);
+    stat_add(&shard->stats.stored_bytes, bytes);
+}
+
 int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,
               struct item_meta meta, const struct pieces *value)
 {
@@ -272,6 +300,8 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
         write_item(ebb_at(shard->base, found->ref), &meta, key->data, value);
         count(shard, &meta, +1);
         note_due(shard, found->ref, &meta);
+        count_stored(shard, len);
+        shard_note_change(shard, key);
         return STORE_OK;
     }
     ebb_ref ref = ebb_alloc(shard->items, bytes);
@@ -283,6 +313,8 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
         return error;
     count(shard, &meta, +1);
     note_due(shard, ref, &meta);
+    count_stored(shard, len);
+    shard_note_change(shard, key);
     return STORE_OK;
 }
 

@@ -15,6 +15,7 @@
 #include "item.h"
 #include "store.h"
 #include "use.h"
+#include "watch.h"
 
 #define CACHE_LINE_BYTES 64
 
@@ -38,11 +39,13 @@ struct shard_stats {
     size_t evicted_ages[STORE_AGE_BUCKETS], evicted_age_seconds; /* of victims of known age */
     size_t rejected_memory;
     size_t large_item_bytes; /* of items above EBB_LARGE_BYTES */
+    size_t stored_sizes[STORE_SIZE_BUCKETS], stored_bytes;
 };
 
-/* Upkeep's slices of a shard. Written with the lock held, but is_wanted; read without. */
+/* Upkeep's slices of a shard. Written with the lock held, but `wanted`; read without. */
 struct slices {
-    bool is_wanted;           /* upkeep found the shard busy: whoever has it runs the slice */
+    unsigned wanted;          /* upkeep found the shard busy: whoever has it runs so many slices,
+                                 one each time it lets go */
     bool has_more;            /* the last one left something to do */
     int64_t overdue_ms;       /* how late the most overdue visit was */
     size_t reclaimable_bytes; /* by compaction, after the last one */
@@ -69,6 +72,7 @@ struct shard {
     struct store *store;
     uint64_t cas_last; /* given out; never again */
     uint64_t random;   /* state of a small generator, for random keys */
+    struct watches watches;
     struct shard_stats stats;
     struct slices slices;
     struct evictor evictor;
@@ -107,11 +111,26 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
 int shard_relabel(struct shard *shard, struct found *found, struct item_meta meta);
 void shard_flush(struct shard *shard, unsigned database);
 
+/* The key has been changed in a way that whoever watches it is to hear of. */
+static inline void shard_note_change(struct shard *shard, const struct store_key *key)
+{
+    if (__builtin_expect(shard->watches.count != 0, 0))
+        watches_note(&shard->watches, key->hash);
+}
+
 static inline bool item_is_dead(const struct item_meta *meta, int64_t now_ms)
 {
     return meta->expire_ms != 0 && meta->expire_ms <= now_ms;
 }
 
+/* `database` is the store's own number here and in items, whatever clients call it. */
 uint64_t key_hash(const struct store *store, unsigned database, const char *key, size_t len);
+
+static inline struct store_key item_key(const struct store *store, const struct item_view *item)
+{
+    const struct item_meta *meta = &item->meta;
+    return (struct store_key){item->key, meta->key_len, meta->database,
+                              key_hash(store, meta->database, item->key, meta->key_len)};
+}
 
 #endif

@@ -11,8 +11,7 @@
 #include "evict.h"
 #include "store_internal.h"
 
-#define SLICE_NS      100000u /* of work under a lock */
-#define EXPIRE_GAP_MS 250     /* a span is visited no more often than this */
+#define EXPIRE_GAP_MS 250 /* a span is visited no more often than this */
 #define EXPLAIN_NS    1000000000u
 
 uint64_t upkeep_now_ns(void)
@@ -50,7 +49,7 @@ static uint64_t reap(void *context, ebb_ref ref, void *data)
     const struct item_meta *meta = &found.item.meta;
     if (!item_is_dead(meta, reaper->now_ms))
         return (uint64_t)meta->expire_ms;
-    struct store_key key = store_key(shard->store, meta->database, found.item.key, meta->key_len);
+    struct store_key key = item_key(shard->store, &found.item);
     stat_add(&shard->stats.expired_active, 1);
     stat_add(&shard->stats.expired_bytes, item_bytes(meta));
     if (shard_find_any(shard, &key, &found))
@@ -62,6 +61,8 @@ static uint64_t reap(void *context, ebb_ref ref, void *data)
 static bool expire(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
 {
     struct reaper reaper = {shard, now_ms};
+    if (__atomic_load_n(&shard->store->expire_off, __ATOMIC_RELAXED))
+        return false;
     while (ebb_due_next(shard->items) <= (uint64_t)now_ms) {
         ebb_due_visit(shard->items, (uint64_t)now_ms, (uint64_t)(now_ms + EXPIRE_GAP_MS), reap,
                       &reaper);
@@ -161,7 +162,6 @@ void shard_slice(struct store *store, struct shard *shard)
     int64_t now_ms = (int64_t)store->now_ms();
     enum ebb_reason reason = EBB_REASON_NONE;
     struct slices *slices = &shard->slices;
-    __atomic_store_n(&slices->is_wanted, false, __ATOMIC_RELAXED);
     __atomic_store_n(&slices->overdue_ms, overdue_ms(shard, now_ms), __ATOMIC_RELAXED);
     bool more = expire(shard, now_ms, deadline);
     more = slice_compact(shard, slice_urge(store), deadline, &reason) || more;

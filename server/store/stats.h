@@ -14,12 +14,14 @@
 extern const unsigned store_age_bounds[STORE_AGE_BUCKETS - 1]; /* seconds */
 
 enum store_evict_reason { STORE_EVICT_LIMIT, STORE_EVICT_PRESSURE, STORE_EVICT_REASONS };
+#define STORE_SIZE_BUCKETS 11 /* sizes of values stored: 4^k * 64 upper bounds, the last +Inf */
 
 struct store_stats {
     size_t items, items_with_ttl;
     size_t key_bytes, value_bytes; /* live: what users stored */
     size_t header_bytes;           /* item headers with their optional fields */
     uint64_t lookups, hits, sets, deletes;
+    uint64_t stored_sizes[STORE_SIZE_BUCKETS], stored_bytes; /* values, each time one is stored */
     uint64_t expired_lazy, expired_active, expired_bytes;
     uint64_t evicted, rejected_memory;
     uint64_t evicted_by[STORE_EVICT_REASONS], evicted_bytes[STORE_EVICT_REASONS];
@@ -48,6 +50,14 @@ struct store_stats {
 
 /* Sums of one size class over all shards. */
 struct store;
+/* The class of an item of so many bytes, header, key and value. */
+unsigned store_class_of(size_t bytes);
 void store_class_stats(struct store *store, unsigned class_index, struct ebb_class_stats *stats);
+/* Spans of a class by fullness, 0-10 % first. Walks them under their shard's lock, a shard after
+ * the other: a class has at most some tens of thousands, and this is for pages, not for scrapes. */
+void store_class_deciles(struct store *store, unsigned class_index, size_t deciles[10]);
+/* ebb_pool_map() of the pool of all values; store_arenas() says where it ends. */
+size_t store_map(struct store *store, size_t first_arena, size_t count, struct ebb_page *pages);
+size_t store_arenas(struct store *store);
 
 #endif

@@ -24,7 +24,8 @@ uint64_t key_hash(const struct store *store, unsigned database, const char *key,
 struct store_key store_key(const struct store *store, unsigned database, const char *data,
                            size_t len)
 {
-    return (struct store_key){data, len, database, key_hash(store, database, data, len)};
+    unsigned own = database_of(store, database);
+    return (struct store_key){data, len, own, key_hash(store, own, data, len)};
 }
 
 /* ---- life ---- */
@@ -68,6 +69,8 @@ int store_create(struct store **out, const struct store_config *config)
         .explain_on = config->explain != NULL,
         .now_ms = config->now_ms != NULL ? config->now_ms : system_now_ms,
     };
+    for (unsigned d = 0; d < STORE_DATABASES_MAX; d++)
+        store->databases[d] = (uint8_t)d;
     struct ebb_pool_config pool = {.reserve_bytes = config->reserve_bytes};
     store->shards = aligned_alloc(CACHE_LINE_BYTES, config->shard_count * sizeof *store->shards);
     if (store->shards == NULL || !make_secret(store, &seed) ||
@@ -117,6 +120,8 @@ static void enter_set(struct store_session *session, uint64_t set)
 {
     if ((session->locked & set) == set)
         return;
+    if (session->is_held) /* the caller's mistake: going on would break the transaction */
+        abort();
     store_leave(session);
     lock_set(session, set);
 }
@@ -124,6 +129,23 @@ static void enter_set(struct store_session *session, uint64_t set)
 void store_enter(struct store_session *session, const struct store_key *key)
 {
     enter_set(session, UINT64_C(1) << shard_index(session->store, key->hash));
+}
+
+bool store_is_renumbered(const struct store_session *session, unsigned database,
+                         const struct store_key *key)
+{
+    return key->database != database_of(session->store, database);
+}
+
+struct store_key store_enter_name(struct store_session *session, unsigned database,
+                                  const char *data, size_t len)
+{
+    struct store_key key;
+    do {
+        key = store_key(session->store, database, data, len);
+        store_enter(session, &key);
+    } while (__builtin_expect(store_is_renumbered(session, database, &key), 0));
+    return key;
 }
 
 void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count)
@@ -140,10 +162,20 @@ void store_enter_keys(struct store_session *session, const struct store_key *key
                              keys[i].hash);
 }
 
-void store_enter_all(struct store_session *session)
+uint64_t store_shard_of(const struct store *store, uint64_t hash)
+{
+    return UINT64_C(1) << shard_index(store, hash);
+}
+
+void store_enter_shards(struct store_session *session, uint64_t shards)
 {
     unsigned count = session->store->shard_count;
-    enter_set(session, count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1);
+    enter_set(session, shards & (count == 64 ? ~UINT64_C(0) : (UINT64_C(1) << count) - 1));
+}
+
+void store_enter_all(struct store_session *session)
+{
+    store_enter_shards(session, STORE_ALL_SHARDS);
 }
 
 #ifdef EBB_HARD
@@ -167,22 +199,50 @@ static void shuffle(struct shard *shard)
 
 void store_leave(struct store_session *session)
 {
+    if (session->is_held)
+        return;
     for (uint64_t left = session->locked; left != 0; left &= left - 1) {
         struct shard *shard = &session->store->shards[__builtin_ctzll(left)];
-        if (__atomic_load_n(&shard->slices.is_wanted, __ATOMIC_RELAXED))
+        unsigned wanted = __atomic_load_n(&shard->slices.wanted, __ATOMIC_RELAXED);
+        if (wanted > 0) {
+            __atomic_store_n(&shard->slices.wanted, wanted - 1, __ATOMIC_RELAXED);
             shard_slice(session->store, shard);
+        }
         shuffle(shard);
         pthread_mutex_unlock(&shard->lock);
     }
     session->locked = 0;
 }
 
+void store_hold(struct store_session *session)
+{
+    session->is_held = true;
+}
+
+void store_release(struct store_session *session)
+{
+    session->is_held = false;
+    store_leave(session);
+}
+
 /* ---- one key ---- */
 
 static void show(const struct found *found, struct store_value *value)
 {
-    *value = (struct store_value){found->item.value, found->item.meta.value_len,
-                                  found->item.meta.expire_ms, found->item.meta.flags};
+    const struct item_meta *meta = &found->item.meta;
+    *value = (struct store_value){.data = found->item.value,
+                                  .len = meta->value_len,
+                                  .expire_ms = meta->expire_ms,
+                                  .flags = meta->flags,
+                                  .header_bytes = found->item.header_bytes,
+                                  .marks = meta->marks,
+                                  .cas = meta->cas,
+                                  .access_s = meta->access_s};
+}
+
+static uint32_t now_s(const struct store_session *session)
+{
+    return (uint32_t)(session->now_ms / 1000);
 }
 
 bool store_get(struct store_session *session, const struct store_key *key,
@@ -196,6 +256,8 @@ bool store_get(struct store_session *session, const struct store_key *key,
     stat_add(&shard->stats.hits, 1);
     evict_hit(shard, &found);
     show(&found, value);
+    if (!(value->marks & STORE_FETCHED) || value->access_s != 0)
+        item_note_use(ebb_at(shard->base, found.ref), &found.item.meta, now_s(session));
     return true;
 }
 
@@ -226,8 +288,9 @@ static size_t new_bytes(const struct store_key *key, const struct item_meta *met
 }
 
 /* Puts the value in place of the present one (found, NULL: none), making room if it must. */
-static int put(struct store_session *session, const struct store_key *key,
-               const struct found *found, const struct item_meta *meta, const struct pieces *value)
+static int put_in_room(struct store_session *session, const struct store_key *key,
+                       const struct found *found, const struct item_meta *meta,
+                       const struct pieces *value)
 {
     struct shard *shard = session_shard(session, key);
     struct room room = {
@@ -245,27 +308,46 @@ static int put(struct store_session *session, const struct store_key *key,
     ebb_heap_exempt(shard->items, false);
     if (error == STORE_ENOMEM)
         stat_add(&shard->stats.rejected_memory, 1);
-    if (error == STORE_OK)
-        stat_add(&shard->stats.sets, 1);
     return error;
 }
 
-int store_set(struct store_session *session, const struct store_key *key,
-              const struct store_value *value)
+static int put(struct store_session *session, const struct store_key *key,
+               const struct found *found, const struct item_meta *meta, const struct pieces *value)
+{
+    int error = put_in_room(session, key, found, meta, value);
+    if (error == STORE_OK)
+        stat_add(&session_shard(session, key)->stats.sets, 1);
+    return error;
+}
+
+int store_set_marked(struct store_session *session, const struct store_key *key,
+                     const struct store_value *value, unsigned marks, uint64_t unique)
 {
     struct shard *shard = session_shard(session, key);
     struct found found;
     bool exists = shard_find(shard, key, session->now_ms, &found);
-    struct item_meta meta = {.expire_ms = storable_expire(value->expire_ms), .flags = value->flags};
+    struct item_meta meta = {.expire_ms = storable_expire(value->expire_ms),
+                             .flags = value->flags,
+                             .marks = marks,
+                             .cas = unique};
+    if (exists && found.item.meta.access_s != 0)
+        meta.access_s = now_s(session);
     if (value->expire_ms == STORE_KEEP_TTL)
         meta.expire_ms = exists ? found.item.meta.expire_ms : 0;
     if (item_is_dead(&meta, session->now_ms)) {
+        shard_note_change(shard, key);
         if (exists)
             shard_delete(shard, &found);
         return STORE_OK;
     }
     struct pieces pieces = {.head = value->data, .head_len = value->len};
     return put(session, key, exists ? &found : NULL, &meta, &pieces);
+}
+
+int store_set(struct store_session *session, const struct store_key *key,
+              const struct store_value *value)
+{
+    return store_set_marked(session, key, value, 0, 0);
 }
 
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
@@ -278,9 +360,41 @@ int store_join(struct store_session *session, const struct store_key *key, const
     if (exists) {
         meta.expire_ms = found.item.meta.expire_ms;
         meta.flags = found.item.meta.flags;
+        meta.access_s = found.item.meta.access_s != 0 ? now_s(session) : 0;
     }
     struct pieces pieces = {head, tail, head_len, tail_len};
     return put(session, key, exists ? &found : NULL, &meta, &pieces);
+}
+
+int store_edit(struct store_session *session, const struct store_key *key, char **bytes)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return STORE_ENOKEY;
+    /* An item whose number somebody has, which is marked or being read, is replaced by one like it.
+     */
+    struct item_meta meta = found.item.meta;
+    if (meta.cas != 0 || (meta.marks & ~(unsigned)STORE_FETCHED) != 0 ||
+        ebb_is_pinned(shard->items, found.ref)) {
+        struct pieces value = {.head = found.item.value, .head_len = meta.value_len};
+        meta.cas = 0;
+        meta.marks = 0;
+        int error = put_in_room(session, key, &found, &meta, &value);
+        if (error != STORE_OK)
+            return error;
+        shard_find(shard, key, session->now_ms, &found);
+    }
+    item_note_set(ebb_at(shard->base, found.ref), &found.item.meta, now_s(session));
+    *bytes = found.item.value;
+    return STORE_OK;
+}
+
+void store_edited(struct store_session *session, const struct store_key *key)
+{
+    struct shard *shard = session_shard(session, key);
+    shard_note_change(shard, key);
+    stat_add(&shard->stats.sets, 1);
 }
 
 bool store_delete(struct store_session *session, const struct store_key *key)
@@ -317,6 +431,7 @@ bool store_set_expire(struct store_session *session, const struct store_key *key
         stat_add(&shard->stats.deletes, 1);
         return true;
     }
+    shard_note_change(shard, key);
     /* Without memory for the six bytes more the key keeps the time it had. */
     return relabel(shard, &found, meta) == STORE_OK;
 }
@@ -334,11 +449,52 @@ uint64_t store_cas_unique(struct store_session *session, const struct store_key 
     return relabel(shard, &found, meta) == STORE_OK ? meta.cas : 0;
 }
 
+uint64_t store_cas_unused(struct store_session *session, const struct store_key *key)
+{
+    return ++session_shard(session, key)->cas_last;
+}
+
 bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique)
 {
     struct found found;
     return unique != 0 && shard_find(session_shard(session, key), key, session->now_ms, &found) &&
            found.item.meta.cas == unique;
+}
+
+bool store_mark(struct store_session *session, const struct store_key *key, unsigned set,
+                unsigned clear)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    meta.marks = (meta.marks & ~clear) | set;
+    return meta.marks == found.item.meta.marks || relabel(shard, &found, meta) == STORE_OK;
+}
+
+bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    meta.cas = unique;
+    return relabel(shard, &found, meta) == STORE_OK;
+}
+
+bool store_keep_access(struct store_session *session, const struct store_key *key)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    if (meta.access_s != 0)
+        return true;
+    meta.access_s = now_s(session);
+    return relabel(shard, &found, meta) == STORE_OK;
 }
 
 size_t store_usage(struct store_session *session, const struct store_key *key)

@@ -54,13 +54,14 @@ struct store_session {
     struct store *store;
     int64_t now_ms;
     uint64_t locked; /* shards, one bit each */
+    bool is_held;    /* between store_hold() and store_release(): store_leave() keeps them */
 };
 void store_session_init(struct store_session *session, struct store *store);
 
 struct store_key {
     const char *data;
     size_t len;
-    unsigned database;
+    unsigned database; /* the store's own number of it, which store_swap() does not change */
     uint64_t hash;
 };
 /* Names a key: hashes it. `data` must stay until the key is no longer used. */
@@ -68,18 +69,46 @@ struct store_key store_key(const struct store *store, unsigned database, const c
                            size_t len);
 
 void store_enter(struct store_session *session, const struct store_key *key);
+/* Both in one; and the key is of the database that has the number while its shard is entered. */
+struct store_key store_enter_name(struct store_session *session, unsigned database,
+                                  const char *data, size_t len);
+/* Whether keys named before their shards were entered are of another database since (store_swap).
+ */
+bool store_is_renumbered(const struct store_session *session, unsigned database,
+                         const struct store_key *key);
 /* For several keys: all their shards at once, so that a command over them is atomic. Also asks the
  * processor for the memory that lookups of them will touch, buckets first and then items, so it
  * pays for a batch of commands as well. */
 void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count);
 void store_enter_all(struct store_session *session);
+/* For keys that are not at hand all at once: the shards as bits, from store_shard_of(). */
+#define STORE_ALL_SHARDS (~UINT64_C(0))
+uint64_t store_shard_of(const struct store *store, uint64_t hash);
+void store_enter_shards(struct store_session *session, uint64_t shards);
 void store_leave(struct store_session *session);
+/* A transaction: what is entered now stays so until store_release(), whatever handlers leave. What
+ * they enter in between must be among it; calls that lock shards by themselves want all entered. */
+void store_hold(struct store_session *session);
+void store_release(struct store_session *session);
+
+/* What memcached's meta commands note of a value. All go when it is set anew. */
+enum store_mark {
+    STORE_STALE = 1,      /* to be made anew */
+    STORE_WON = 2,        /* somebody has been told to make it anew */
+    STORE_BINARY_KEY = 4, /* its key was given in base64 */
+    STORE_FETCHED = 8,    /* it has been read: noted of every item, by either protocol */
+};
 
 struct store_value {
     const char *data;
     size_t len;
     int64_t expire_ms; /* 0: never */
     uint32_t flags;    /* memcached's */
+    /* Only told, never taken: */
+    uint32_t header_bytes;
+    unsigned marks;    /* enum store_mark, as before this use */
+    uint64_t cas;      /* memcached's unique; 0: none given out yet */
+    uint32_t access_s; /* the last use before this one, unix s; 0: unknown */
 };
 
 /* ---- one key; its shard is entered ---- */
@@ -96,10 +125,18 @@ bool store_peek(struct store_session *session, const struct store_key *key,
  * deletes the key. STORE_OK, ENOMEM or ETOOBIG. */
 int store_set(struct store_session *session, const struct store_key *key,
               const struct store_value *value);
-/* Sets the value's bytes to head + tail, keeping time and flags of an existing item; one of the two
- * is usually the present value (append, prepend). */
+/* The same for a value with marks and a unique of the caller's (0: none). */
+int store_set_marked(struct store_session *session, const struct store_key *key,
+                     const struct store_value *value, unsigned marks, uint64_t unique);
+/* Sets the value's bytes to head + tail, keeping time and flags (no marks) of an existing item; one
+ * of the two is usually the present value (append, prepend). */
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
                size_t head_len, const char *tail, size_t tail_len);
+/* The value's bytes, to be changed where they lie; their number stays. Good until the next call
+ * that changes the store but store_edited(), which is to follow once they have been changed.
+ * STORE_OK, ENOKEY or ENOMEM. */
+int store_edit(struct store_session *session, const struct store_key *key, char **bytes);
+void store_edited(struct store_session *session, const struct store_key *key);
 bool store_delete(struct store_session *session, const struct store_key *key);
 /* expire_ms 0 removes the time; one in the past deletes. false: no such key. */
 bool store_set_expire(struct store_session *session, const struct store_key *key,
@@ -107,8 +144,42 @@ bool store_set_expire(struct store_session *session, const struct store_key *key
 /* memcached's unique number of the present value: given out on first asking, new after each change.
  * 0: no such key, or no memory. May move the item. */
 uint64_t store_cas_unique(struct store_session *session, const struct store_key *key);
+/* A number that no value of the key will have: for one that is gone as soon as it is set. */
+uint64_t store_cas_unused(struct store_session *session, const struct store_key *key);
 /* Whether `unique` is still the number of the present value. */
 bool store_cas_matches(struct store_session *session, const struct store_key *key, uint64_t unique);
+/* Takes the marks `clear` from the key and gives it the marks `set`, with value and time as they
+ * are. false: no such key, or no memory for the byte more. May move the item. */
+bool store_mark(struct store_session *session, const struct store_key *key, unsigned set,
+                unsigned clear);
+/* Makes `unique` the number of the present value; 0: the next one that is asked for. */
+bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique);
+/* From now on the time of the key's last use is kept (four bytes). */
+bool store_keep_access(struct store_session *session, const struct store_key *key);
+
+/* ---- watching keys ---- */
+
+/* One key watched by one owner; the memory is the owner's, the fields are the store's. */
+struct store_watch {
+    struct store_watch *next;
+    const void *owner;
+    uint64_t hash;
+    int64_t expire_ms; /* the key's, when it was watched */
+    unsigned database;
+    bool was_there, is_changed;
+};
+/* The key's shard is entered. */
+void store_watch(struct store_session *session, const struct store_key *key,
+                 struct store_watch *watch, const void *owner);
+bool store_is_watched(struct store_session *session, const struct store_key *key,
+                      const void *owner);
+/* Whether the key has been changed or has expired since; its shard is entered. */
+bool store_watch_changed(const struct store_session *session, const struct store_watch *watch);
+/* As store_shard_of(). store_swap() may put the watch into another shard: what is said here is sure
+ * only while that shard is entered. */
+uint64_t store_shard_of_watch(const struct store *store, const struct store_watch *watch);
+/* Enters the shard itself. */
+void store_unwatch(struct store_session *session, struct store_watch *watch);
 
 /* ---- the whole keyspace; enters what it needs itself ---- */
 
@@ -117,6 +188,8 @@ size_t store_count_expires(struct store *store, unsigned database); /* of these,
 /* Deletes every key of a database, or of all (STORE_ALL_DATABASES), before it returns. */
 #define STORE_ALL_DATABASES (~0u)
 void store_flush(struct store_session *session, unsigned database);
+/* Lets two databases change their numbers; takes no longer for many keys. */
+void store_swap(struct store_session *session, unsigned a, unsigned b);
 /* Deletes every key of database 0 that is there when `at_ms` comes (memcached's flush_all with a
  * delay). One such time is kept: a later call replaces it, 0 takes it back. */
 void store_flush_at(struct store_session *session, int64_t at_ms);
@@ -145,6 +218,15 @@ size_t store_usage(struct store_session *session, const struct store_key *key);
 uint64_t store_upkeep(struct store *store);
 /* Compacts and trims everything that can be, in slices, before it returns (MEMORY PURGE). */
 void store_purge(struct store_session *session);
+/* The same a step at a time, each of about 100 us, or compaction alone. One purge at a time. */
+struct store_purge {
+    bool is_active, trims;
+    unsigned shard;     /* being compacted; the number of shards: trimming */
+    size_t slices_left; /* of that shard; 0: not begun */
+};
+void store_purge_begin(struct store_purge *purge, bool trims);
+/* true: there is more to do. */
+bool store_purge_step(struct store_session *session, struct store_purge *purge);
 
 /* How much memory there may be, and who goes when there is no more. At the limit, writes make room:
  * compaction first, then eviction; where there is nothing to evict they are refused. */
@@ -163,6 +245,8 @@ void store_set_limit(struct store *store, const struct store_limit *limit);
  * pages of spans that nobody has written yet. Cheap. */
 size_t store_pool_bytes(struct store *store, size_t *untouched_bytes);
 
+/* Whether upkeep removes expired items before anybody asks for them; it does from the start. */
+void store_set_active_expire(struct store *store, bool on);
 /* Upkeep explains itself from now on, or no longer. */
 void store_set_explain(struct store *store, bool on);
 

@@ -12,6 +12,7 @@ struct upkeep {
     int64_t flush_at_ms; /* a flush_all that waits for its time, 0: none */
     size_t changes;      /* to the keyspace, at the last look */
     uint64_t slices_ns;  /* what slices had taken at the last look */
+    uint64_t called_ns;  /* when that was */
 };
 
 struct store {
@@ -19,16 +20,24 @@ struct store {
     bool is_near;             /* to the limit: new items pay for themselves */
     struct ebb_pool *pool;
     unsigned shard_count, database_count;
-    unsigned char *secret; /* of the hash */
+    uint8_t databases[STORE_DATABASES_MAX]; /* by number; changed with all shards locked */
+    unsigned char *secret;                  /* of the hash */
     uint64_t (*now_ms)(void);
     struct shard *shards;
     struct upkeep upkeep; /* the upkeep thread's; others read its numbers */
     void (*explain)(void *context, const char *line);
     void *explain_context;
     bool explain_on;
+    bool expire_off;       /* changed atomically, like explain_on */
     uint64_t explained_ns; /* when it was last told */
     size_t live_peak_bytes;
 };
+
+/* The store's own number of the database that clients know by that one. */
+static inline unsigned database_of(const struct store *store, unsigned number)
+{
+    return __atomic_load_n(&store->databases[number], __ATOMIC_RELAXED);
+}
 
 static inline unsigned shard_index(const struct store *store, uint64_t hash)
 {
@@ -55,6 +64,7 @@ static inline void shard_unlock(struct shard *shard)
 
 /* Whether somebody wants explanations and the last one is long enough ago; notes this one. */
 bool store_may_explain(struct store *store);
+#define SLICE_NS 100000u /* of work under a shard's lock */
 
 /* slice.c; the shard is locked */
 /* Reaps expired items until the deadline. true: there were spans to look at. */

@@ -62,6 +62,9 @@ static void add_shard(struct store_stats *sum, const struct shard *shard, unsign
     sum->hits += stats->hits;
     sum->sets += stats->sets;
     sum->deletes += stats->deletes;
+    for (unsigned b = 0; b < STORE_SIZE_BUCKETS; b++)
+        sum->stored_sizes[b] += stats->stored_sizes[b];
+    sum->stored_bytes += stats->stored_bytes;
     sum->expired_lazy += stats->expired_lazy;
     sum->expired_active += stats->expired_active;
     sum->expired_bytes += stats->expired_bytes;
@@ -105,6 +108,11 @@ void store_stats(struct store *store, struct store_stats *stats)
     stats->live_peak_bytes = live > peak ? live : peak;
 }
 
+unsigned store_class_of(size_t bytes)
+{
+    return ebb_class_of(bytes);
+}
+
 void store_class_stats(struct store *store, unsigned class_index, struct ebb_class_stats *stats)
 {
     *stats = (struct ebb_class_stats){0};
@@ -124,6 +132,30 @@ void store_class_stats(struct store *store, unsigned class_index, struct ebb_cla
     }
 }
 
+void store_class_deciles(struct store *store, unsigned class_index, size_t deciles[10])
+{
+    for (unsigned d = 0; d < 10; d++)
+        deciles[d] = 0;
+    for (unsigned s = 0; s < store->shard_count; s++) {
+        struct shard *shard = shard_lock(store, s);
+        size_t one[10];
+        ebb_class_deciles(shard->items, class_index, one);
+        shard_unlock(shard);
+        for (unsigned d = 0; d < 10; d++)
+            deciles[d] += one[d];
+    }
+}
+
+size_t store_map(struct store *store, size_t first_arena, size_t count, struct ebb_page *pages)
+{
+    return ebb_pool_map(store->pool, first_arena, count, pages);
+}
+
+size_t store_arenas(struct store *store)
+{
+    return ebb_pool_arenas(store->pool);
+}
+
 /* ---- checking ---- */
 
 struct tally {
@@ -138,8 +170,7 @@ static void tally_item(void *context, ebb_ref ref, void *data)
     struct item_view view;
     struct found found;
     item_read(data, &view);
-    struct store_key key =
-        store_key(tally->shard->store, view.meta.database, view.key, view.meta.key_len);
+    struct store_key key = item_key(tally->shard->store, &view);
     tally->items++;
     bool is_found = shard_find_any(tally->shard, &key, &found) && found.ref == ref;
     tally->lost += !is_found;

@@ -9,30 +9,36 @@
 #include "evict.h"
 #include "store_internal.h"
 
-#define ROUND_NS            400000u /* of slices in one call, over shards with little to do */
-#define DUTY_CALM           19u     /* pause per work: 1 / (1 + 19) = 5 % of a core */
-#define DUTY_BEHIND         3u      /* 25 %: the most, however far behind */
-#define DUTY_SHORT          1u      /* 50 %: unless there is less room than is kept for writers */
-#define IDLE_US             100000u /* between looks while nothing is written */
-#define BUSY_US             10000u  /* while something is: waste grows with what is written */
-#define PAUSE_MIN_US        1000u
-#define PAUSE_MAX_US        20000u             /* while there is work */
-#define WASTE_LEAST_BYTES   (4u * 1024 * 1024) /* less is not worth hurrying for */
-#define TRIM_BYTES          (512u * 1024)      /* at once: some 50 us */
-#define TRIM_NS             200000u            /* of trimming: it holds no shard */
-#define PURGE_SLICE_NS      100000u
-#define PURGE_SLICES_MIN    1000u
-#define PURGE_SLICE_OBJECTS 64u /* one slice moves more than that */
+#define ROUND_NS          400000u  /* of slices in one call, over shards with little to do */
+#define ASK_NS            4000000u /* the longest time whose share is made up for */
+#define DUTY_CALM         19u      /* pause per work: 1 / (1 + 19) = 5 % of a core */
+#define DUTY_BEHIND       3u       /* 25 %: the most, however far behind */
+#define DUTY_SHORT        1u       /* 50 %: unless there is less room than is kept for writers */
+#define CALM_DIVISOR      32u      /* waste up to that part of what is resident is calm */
+#define BEHIND_DIVISOR    24u
+#define IDLE_US           100000u /* between looks while nothing is written */
+#define BUSY_US           10000u  /* while something is: waste grows with what is written */
+#define PAUSE_MIN_US      1000u
+#define PAUSE_MAX_US      20000u             /* while there is work */
+#define WASTE_LEAST_BYTES (4u * 1024 * 1024) /* less is not worth hurrying for */
+#define TRIM_BYTES        (512u * 1024)      /* at once: some 50 us */
+#define TRIM_NS           200000u            /* of trimming: it holds no shard */
 
 void store_set_explain(struct store *store, bool on)
 {
     __atomic_store_n(&store->explain_on, on && store->explain != NULL, __ATOMIC_RELAXED);
 }
 
+void store_set_active_expire(struct store *store, bool on)
+{
+    __atomic_store_n(&store->expire_off, !on, __ATOMIC_RELAXED);
+}
+
 /* ---- going round the shards ---- */
 
 /* The pause per work: longer the nearer resident memory is to what is live. Waste up to 1/32 of
- * what is resident is calm, from 1/12 on upkeep works as hard as it ever may. */
+ * what is resident is calm, from 1/24 on upkeep works as hard as it ever may: a twentieth is what
+ * is promised. */
 static uint64_t duty(struct store *store)
 {
     if (limit_is_tight(store))
@@ -43,19 +49,33 @@ static uint64_t duty(struct store *store)
     size_t waste = pool.idle_bytes > pool.keep_bytes ? pool.idle_bytes - pool.keep_bytes : 0;
     for (unsigned s = 0; s < store->shard_count; s++)
         waste += stat_read(&store->shards[s].slices.reclaimable_bytes);
-    if (waste < WASTE_LEAST_BYTES || waste <= resident / 32)
+    if (waste < WASTE_LEAST_BYTES || waste <= resident / CALM_DIVISOR)
         return DUTY_CALM;
-    uint64_t pause = DUTY_BEHIND * (uint64_t)(resident / 12) / waste;
+    uint64_t pause = DUTY_BEHIND * (uint64_t)(resident / BEHIND_DIVISOR) / waste;
     return pause < DUTY_BEHIND ? DUTY_BEHIND : pause < DUTY_CALM ? pause : DUTY_CALM;
 }
 
-/* Runs a slice, or asks the worker that has the shard locked for one. true: it has more to do. */
-static bool run_or_ask(struct store *store, struct shard *shard)
+/* How many slices to ask of each busy shard: as much work as the time since the last call allows. A
+ * timer comes each millisecond at best, and one slice a millisecond would be too little. */
+static unsigned slices_to_ask(struct store *store)
+{
+    uint64_t now = upkeep_now_ns(), elapsed = now - store->upkeep.called_ns;
+    store->upkeep.called_ns = now;
+    if (elapsed > ASK_NS) /* at the first call, and after a long pause */
+        elapsed = ASK_NS;
+    uint64_t slices = elapsed / (1 + duty(store)) / SLICE_NS / store->shard_count;
+    return slices > 0 ? (unsigned)slices : 1;
+}
+
+/* Runs a slice, or asks the worker that has the shard locked for some. true: it has more to do. */
+static bool run_or_ask(struct store *store, struct shard *shard, unsigned slices)
 {
     if (pthread_mutex_trylock(&shard->lock) != 0) {
-        __atomic_store_n(&shard->slices.is_wanted, true, __ATOMIC_RELAXED);
-        return __atomic_load_n(&shard->slices.has_more, __ATOMIC_RELAXED);
+        bool more = __atomic_load_n(&shard->slices.has_more, __ATOMIC_RELAXED);
+        __atomic_store_n(&shard->slices.wanted, more ? slices : 1, __ATOMIC_RELAXED);
+        return more;
     }
+    __atomic_store_n(&shard->slices.wanted, 0, __ATOMIC_RELAXED);
     shard_slice(store, shard);
     bool more = shard->slices.has_more;
     shard_unlock(shard);
@@ -67,9 +87,10 @@ static bool round_of_slices(struct store *store)
 {
     struct upkeep *upkeep = &store->upkeep;
     uint64_t begin = upkeep_now_ns();
+    unsigned slices = slices_to_ask(store);
     bool more = false;
     for (unsigned s = 0; s < store->shard_count; s++) {
-        more = run_or_ask(store, &store->shards[upkeep->turn]) || more;
+        more = run_or_ask(store, &store->shards[upkeep->turn], slices) || more;
         upkeep->turn = (upkeep->turn + 1) % store->shard_count;
         if (upkeep_now_ns() - begin >= ROUND_NS)
             return more || s + 1 < store->shard_count;
@@ -194,35 +215,4 @@ uint64_t store_upkeep(struct store *store)
     return pause_us < PAUSE_MIN_US   ? PAUSE_MIN_US
            : pause_us < PAUSE_MAX_US ? pause_us
                                      : PAUSE_MAX_US;
-}
-
-/* Moves are at most as many as there are objects, but writers may go on making work: an end is set.
- */
-static size_t purge_slices_max(struct store *store, unsigned number)
-{
-    struct ebb_heap_stats stats;
-    struct shard *shard = shard_lock(store, number);
-    ebb_heap_stats(shard->items, &stats);
-    shard_unlock(shard);
-    return PURGE_SLICES_MIN + stats.objects / PURGE_SLICE_OBJECTS;
-}
-
-static bool purge_slice(struct store *store, unsigned number)
-{
-    struct shard *shard = shard_lock(store, number);
-    enum ebb_reason reason = EBB_REASON_NONE;
-    bool more = slice_compact(shard, EBB_URGE_MANUAL, upkeep_now_ns() + PURGE_SLICE_NS, &reason);
-    shard_unlock(shard);
-    return more;
-}
-
-void store_purge(struct store_session *session)
-{
-    struct store *store = session->store;
-    store_leave(session);
-    for (unsigned s = 0; s < store->shard_count; s++)
-        for (size_t left = purge_slices_max(store, s); left > 0 && purge_slice(store, s); left--)
-            ;
-    while (ebb_pool_trim(store->pool, TRIM_BYTES, true) >= TRIM_BYTES)
-        ;
 }

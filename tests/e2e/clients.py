@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The clients that people already have, unmodified: redis-cli, redis-benchmark, python3-redis,
-python3-pymemcache, libmemcached's tools and curl. Each is a test of its own and is skipped where
-the client is not installed."""
+python3-pymemcache, pylibmc and libmemcached's tools, memcached-tool and curl. Each is a test of its
+own and is skipped where the client is not installed."""
 
 import importlib
 import os
@@ -177,6 +177,56 @@ def python_redis_pipelines_and_pools(t):
 
 
 @case()
+def python_redis_locks_and_watches(t):
+    """Its Lock, which is three scripts, and its optimistic locking."""
+    redis = library("redis")
+    db = redis.Redis(port=t.server.resp_port)
+    lock = db.lock("lock", timeout=10)
+    true(lock.acquire(blocking=False), "the lock is free")
+    true(not db.lock("lock", timeout=10).acquire(blocking=False), "now it is not")
+    true(lock.extend(20) and 25000 < db.pttl("lock") <= 30000, "extended: %r" % db.pttl("lock"))
+    true(lock.extend(5, replace_ttl=True) and db.pttl("lock") <= 5000, "extended anew")
+    true(lock.reacquire() and 5000 < db.pttl("lock") <= 10000, "reacquired")
+    lock.release()
+    equal(db.exists("lock"), 0, "released")
+    lock.acquire()
+    db.set("lock", "somebody else's")
+    try:
+        lock.release()
+        true(False, "somebody else's lock was released")
+    except redis.exceptions.LockError:
+        pass
+    release = db.register_script("if redis.call('get', KEYS[1]) == ARGV[1] then\n"
+                                 "    return redis.call('del', KEYS[1])\nelse return 0 end")
+    equal(release(keys=["lock"], args=["somebody else's"]), 1, "a script of one's own spelling")
+    try:
+        db.eval("return 1", 0)
+        true(False, "an unknown script has run")
+    except redis.exceptions.ResponseError as error:
+        true("no Lua" in str(error), str(error))
+    db.set("n", 1)
+
+    def twice(pipe):
+        value = int(pipe.get("n"))
+        pipe.multi()
+        pipe.set("n", 2 * value)
+
+    for _ in range(5):
+        db.transaction(twice, "n")
+    equal(db.get("n"), b"32", "after five transactions")
+    with db.pipeline() as pipe:
+        pipe.watch("n")
+        db.incr("n")
+        pipe.multi()
+        pipe.get("n")
+        try:
+            pipe.execute()
+            true(False, "a transaction has run over a change")
+        except redis.exceptions.WatchError:
+            pass
+
+
+@case()
 def pymemcache_works(t):
     library("pymemcache")
     base = importlib.import_module("pymemcache.client.base")
@@ -230,6 +280,72 @@ def memcapable_is_content(t):
     equal(failed, [], "what fails of\n" + said)
     for name in ("set", "cas", "incr", "stat"):
         t.run(tool, "-h", "127.0.0.1", "-p", port, "-T", "ascii " + name)
+
+
+@case()
+def pylibmc_works(t):
+    """libmemcached's text protocol, with the behaviours its users turn on."""
+    pylibmc = library("pylibmc")
+    db = pylibmc.Client(["127.0.0.1:%d" % t.server.memcached_port],
+                        behaviors={"tcp_nodelay": True, "cas": True})
+    true(db.set("k", "value", time=100) and db.get("k") == "value", "set and get")
+    equal(t.resp().call("TTL", "k"), 100, "TTL")
+    for thing in (b"bytes", "text", 12, 1 << 70, True, {"a": [1, None]}, "x" * 5000):
+        db.set("thing", thing)
+        equal(db.get("thing"), thing, "a thing with flags")
+    db.set("large", "x" * 100000, min_compress_len=1000)
+    equal(db.get("large"), "x" * 100000, "a compressed value")
+    true(not db.add("k", "x") and db.add("fresh", "x"), "add")
+    true(not db.replace("nothing", "x") and db.replace("fresh", "y"), "replace")
+    true(db.append("fresh", ">") and db.prepend("fresh", "<") and db.get("fresh") == "<y>", "joins")
+    db.set("n", 10)
+    equal((db.incr("n"), db.incr("n", 5), db.decr("n", 6)), (11, 16, 10), "incr and decr")
+    try:
+        db.incr("nothing")
+        raise Failed("incr of nothing succeeds")
+    except pylibmc.NotFound:
+        pass
+    value, number = db.gets("k")
+    true(value == "value" and db.cas("k", "other", number), "gets and cas")
+    true(not db.cas("k", "third", number) and db.get("k") == "other", "cas with a used number")
+    many = {"many:%d" % n: n for n in range(500)}
+    equal(db.set_multi(many), [], "set_multi")
+    equal(db.get_multi(list(many) + ["nothing"]), many, "get_multi")
+    true(db.delete_multi(list(many)) and db.get_multi(list(many)) == {}, "delete_multi")
+    true(db.touch("k", 500) and t.resp().call("TTL", "k") == 500, "touch")
+    true(db.delete("k") and not db.delete("k"), "delete")
+    (server, stats), = db.get_stats()
+    true(int(stats[b"curr_items" if b"curr_items" in stats else "curr_items"]) == 4, "%r" % stats)
+    true(db.flush_all() and db.get("n") is None, "flush_all")
+    db.disconnect_all()
+
+
+@case()
+def memcached_tool_reads(t):
+    """The script that comes with memcached: it shows classes and statistics and dumps all keys."""
+    tool = "/usr/share/memcached/scripts/memcached-tool"
+    if not os.path.exists(tool):
+        raise Skipped("memcached-tool is not installed")
+    address, client = "127.0.0.1:%d" % t.server.memcached_port, t.memcached()
+    for number in range(300):
+        client.ask("set key:%d 5 0 10" % number, "0123456789")
+    client.ask("set other 0 1000 100", "x" * 100)
+    said = t.run(program("perl"), tool, address, "display").text
+    rows = [line.split() for line in said.splitlines()[1:]]
+    true(sorted(int(row[4]) for row in rows if row[4].isdigit()) == [1, 300] or
+         sum(int(row[4]) for row in rows if row[4].isdigit()) == 301, said)
+    said = t.run(program("perl"), tool, address, "stats").text
+    true(re.search(r"curr_items +301\r?$", said, re.MULTILINE), said)
+    said = t.run(program("perl"), tool, address, "settings").text
+    true(re.search(r"maxconns +\d+\r?$", said, re.MULTILINE), said)
+    said = t.run(program("perl"), tool, address, "sizes").text
+    equal(sum(int(line.split()[1]) for line in said.splitlines()[1:]), 301, "sizes: " + said)
+    said = t.run(program("perl"), tool, address, "dump").text
+    equal(sorted(re.findall(r"^add (\S+) 5 0 10\r?$", said, re.MULTILINE)),
+          sorted("key:%d" % n for n in range(300)), "dump")
+    true(re.search(r"^add other 0 \d+ 100\r?$", said, re.MULTILINE), said[-400:])
+    said = t.run(program("memdump", "memcdump"), "--servers=" + address).text
+    equal(len(set(said.split())), 301, "memdump: " + said)
 
 
 @case()

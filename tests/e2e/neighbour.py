@@ -55,6 +55,7 @@ class Watch:
     def __init__(self, t, server=None):
         self.t, self.server = t, server or t.server
         time.sleep(1.2)
+        self.memory()  # from now on, what a scrape itself takes is in it
         self.before = self.memory()
         self.neighbour = t.own(Neighbour(self.server.resp_port))
 

@@ -33,7 +33,7 @@ def config(server, name):
 
 
 OPTIONS = ("bind port memcached-port http-port unixsocket threads maxmemory maxmemory-policy "
-           "maxclients timeout requirepass databases loglevel logfile explain").split()
+           "maxclients timeout requirepass auth-file databases loglevel logfile explain").split()
 
 
 @case()
@@ -193,6 +193,68 @@ def several_addresses_are_bound(t):
             true(plain.ask("version").startswith(b"VERSION "), "memcached at " + address)
         equal(config(server, "bind"), " ".join(addresses), "CONFIG GET bind")
         server.stop()
+
+
+@case()
+def memcached_clients_log_in(t):
+    """As with memcached -Y: users of auth-file, or anybody with requirepass."""
+    path = os.path.join(t.folder, "users")
+    with open(path, "w") as file:
+        file.write("# a comment\nanna:secret\nbert:of:colons\n\n")
+
+    def log_in(client, token):
+        return client.ask("set anything 0 0 %d" % len(token), token)
+
+    server = t.start("--auth-file", path, "--requirepass", "not this one")
+    for token, answer in (("anna secret", b"STORED"), ("bert of:colons", b"STORED"),
+                          ("  anna   secret  and more", b"STORED"),
+                          ("anna wrong", b"CLIENT_ERROR authentication failure"),
+                          ("bert secret", b"CLIENT_ERROR authentication failure"),
+                          ("anna not this one", b"CLIENT_ERROR authentication failure"),
+                          ("anna", b"CLIENT_ERROR bad authentication token format"),
+                          ("", b"CLIENT_ERROR bad authentication token format")):
+        client = t.memcached(server)
+        for line in ("get k", "mg k v", "mn", "stats", "flush_all", "nonsense", "delete k"):
+            equal(client.ask(line), b"CLIENT_ERROR unauthenticated", line + " before the login")
+        true(client.ask("version").startswith(b"VERSION "), "version before the login")
+        equal(log_in(client, token), answer, "login with %r" % token)
+        equal(client.ask("mn"), b"MN" if answer == b"STORED" else b"CLIENT_ERROR unauthenticated",
+              "after it")
+    client = t.memcached(server)
+    client.send(b"set x 0 0 5\r\nanna secret\r\n")
+    equal(client.line(), b"CLIENT_ERROR bad command line termination", "a token cut short")
+    client = t.memcached(server)
+    client.send(b"set x 0 0 2000\r\n" + b"x" * 2000 + b"\r\nquit\r\n")
+    equal(client.line(), b"CLIENT_ERROR unauthenticated", "a token too long")
+    with open(path, "w") as file:
+        file.write("anna:changed\n")
+    equal(log_in(t.memcached(server), "anna secret"), b"CLIENT_ERROR authentication failure",
+          "the old password")
+    client = t.memcached(server)
+    equal(log_in(client, "anna changed"), b"STORED", "the new one")
+    stats = client.stats()
+    true(int(stats["auth_cmds"]) == 8 and int(stats["auth_errors"]) == 4, "counted: %r" % stats)
+    os.remove(path)
+    equal(log_in(t.memcached(server), "anna changed"), b"CLIENT_ERROR authentication failure",
+          "without the file")
+
+    server = t.start("--requirepass", "open sesame")
+    for token, answer in (("anybody open sesame", b"STORED"), ("x  open sesame", b"STORED"),
+                          ("x open", b"CLIENT_ERROR authentication failure"),
+                          ("open sesame", b"CLIENT_ERROR authentication failure")):
+        equal(log_in(t.memcached(server), token), answer, "login with %r" % token)
+    t.resp(server).call("AUTH", "open sesame")
+
+
+@case()
+def an_auth_file_must_name_somebody(t):
+    path = os.path.join(t.folder, "users")
+    code, _, err = run(t, "--auth-file", path)
+    true(code == 2 and path in err and "No such file" in err, "%d: %r" % (code, err))
+    with open(path, "w") as file:
+        file.write("nobody in here\n")
+    code, _, err = run(t, "--auth-file", path)
+    true(code == 2 and path in err and "auth-file" in err, "%d: %r" % (code, err))
 
 
 @case()

@@ -6,6 +6,7 @@ for each server. EBB_E2E_SEED repeats a run, EBB_E2E_COMMANDS makes it longer. R
 or moment is nobody's promise are compared as far as the promise goes: see comparable_resp().
 """
 
+import base64
 import glob
 import os
 import random
@@ -15,10 +16,11 @@ import time
 import script
 import talk
 from case import SCALE, case, equal, shown, true
-from protocol import WIRE, DIFFERENCES, start_memcached, start_redis
+from protocol import WIRE, DIFFERENCES, start_memcached, start_redis, unnumbered
 
 COMMANDS = int(os.environ.get("EBB_E2E_COMMANDS") or 20000) // SCALE
 BATCH = 250
+LIMIT = max(90, COMMANDS // 800)  # seconds
 
 KEYS = [b"k%d" % n for n in range(24)] + [b"", b"K1", b"bin\x00\r\n", b"long" * 60, b"big" * 4000]
 NUMBERS = [0, 1, -1, 2, 7, 10, 100, 4096, 2**31, 2**32, 2**63 - 1, -2**63, 2**63, 2**64, 10**30,
@@ -27,6 +29,12 @@ NUMBERS = [0, 1, -1, 2, 7, 10, 100, 4096, 2**31, 2**32, 2**63 - 1, -2**63, 2**63
 WRONG_SECONDS = [0, -1, 2**63 - 1, 2**37, "ten", ""]
 FAR_AWAY = 200 * 10**9
 PATTERNS = ["*", "k*", "k?", "k[0-9]", "k[^1]*", "nothing*", "*1*", "[", "\\k1", "k1", "?"]
+
+
+BIT_KINDS = ("SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD", "BITFIELD_RO")
+# Whose replies comparable_resp() must know by their names, or which end a transaction.
+UNFIT_INSIDE = ("RANDOMKEY", "KEYS", "SCAN", "TTL", "PTTL", "EXEC", "DISCARD", "MULTI", "RESET",
+                "QUIT")
 
 
 def value_of(chance):
@@ -57,8 +65,8 @@ class RespMaker:
         self.chance = chance
         self.scripted = []
         # No end of the connection, no other protocol version, nothing that waits.
-        unfit = "|".join(["quit.*", "hello.*", r".*\b30", ".*(EXAT|PXAT) 1", ".* (GT|LT)"] +
-                         [request for _, request, _, _ in DIFFERENCES])
+        unfit = "|".join(["quit.*", "hello.*", "reset", "multi", r".*\b30", r".*PX \d\d",
+                          ".*(EXAT|PXAT) 1", ".* (GT|LT)"] + [request for _, request, _, _ in DIFFERENCES])
         for path in sorted(glob.glob(os.path.join(WIRE, "[!m]*.txt"))):
             if path.endswith("raw.txt"):
                 continue
@@ -81,7 +89,24 @@ class RespMaker:
             "SET SET SET SET SETO SETO SETO GET GET GET GET MGET MSET APPEND STRLEN INCR DECR "
             "INCRBY DECRBY DEL DEL UNLINK EXISTS TYPE EXPIRE EXPIRE PEXPIRE EXPIREAT PEXPIREAT TTL "
             "PTTL PERSIST GETSET GETDEL GETEX SETNX SETEX PSETEX KEYS SCAN DBSIZE SELECT RANDOMKEY "
-            "PING ECHO FLUSH NONSENSE").split())
+            "PING ECHO FLUSH NONSENSE SETBIT SETBIT GETBIT BITCOUNT BITPOS BITOP BITFIELD BITFIELD "
+            "BITFIELD_RO LCS COPY MOVE SWAPDB STRAY").split())
+        if kind in BIT_KINDS:
+            return self.bit_words(kind, key)
+        if kind == "LCS":
+            return [kind, key, other] + chance.sample(
+                ["IDX", "LEN", "WITHMATCHLEN", "MINMATCHLEN", 2, "BOGUS"],
+                chance.choice([0, 0, 1, 1, 2, 3]))
+        if kind == "COPY":
+            return [kind, key, other] + chance.choice(
+                [[], [], ["REPLACE"], ["DB", 1], ["DB", 2, "REPLACE"], ["REPLACE", "DB", 16],
+                 ["DB"], ["BOGUS"]])
+        if kind == "MOVE":
+            return [kind, key, chance.choice([0, 1, 1, 2, 2, 16, "x"])]
+        if kind == "SWAPDB":
+            return [kind, chance.choice([0, 1, 2, 16, "x"]), chance.choice([0, 1, 2, -1, "y"])]
+        if kind == "STRAY":
+            return [chance.choice(["EXEC", "DISCARD", "UNWATCH"])]
         if kind == "SETO":
             words = ["SET", key, value]
             for _ in range(chance.randrange(1, 4)):
@@ -125,6 +150,61 @@ class RespMaker:
             return [chance.randbytes(chance.randrange(1, 30)).replace(b"\0", b"0"), value[:300]]
         return {"DBSIZE": ["DBSIZE"], "RANDOMKEY": ["RANDOMKEY"], "PING": ["PING"],
                 "ECHO": ["ECHO", value]}[kind]
+
+    def bit_words(self, kind, key):
+        chance = self.chance
+
+        def place():
+            return chance.choice([0, 1, 7, 8, 63, 64, chance.randrange(300), chance.randrange(5000),
+                                  -1, 2**32, "#1", "x"])
+
+        def number():
+            # Not below -2**62: DIFFERENCES in protocol.py.
+            return chance.choice([0, 1, -1, 5, -2**62, 2**63 - 1, chance.randrange(-300, 300),
+                                  chance.randrange(2**40), "x"])
+
+        if kind == "SETBIT":
+            return [kind, key, place(), chance.choice([0, 1, 1, 1, 2])]
+        if kind == "GETBIT":
+            return [kind, key, place()]
+        if kind in ("BITCOUNT", "BITPOS"):
+            words = [kind, key] + ([chance.choice([0, 1, 1, 0, 2])] if kind == "BITPOS" else [])
+            ends = [chance.choice([0, 1, 5, -1, -3, 17, 2000, "x"]) for _ in "12"]
+            unit = [letters(chance, chance.choice(["BIT", "BYTE", "BIT", "BYTE", "BOGUS"]))]
+            return words + (ends + unit)[:chance.choice([0, 1, 2, 2, 3, 3])]
+        if kind == "BITOP":
+            sources = [chance.choice(KEYS) for _ in range(chance.choice([1, 1, 2, 3, 5]))]
+            return [kind, letters(chance, chance.choice(["AND", "OR", "XOR", "NOT", "NAND"])),
+                    key] + sources
+        words = [kind, key]
+        for _ in range(chance.randrange(4)):
+            width = chance.choice([1, 2, 8, 16, 31, 32, 33, 63, 64, 65])
+            field = [chance.choice("iu") + str(width), place()]
+            words += chance.choice([["GET"] + field, ["GET"] + field, ["SET"] + field + [number()],
+                                    ["INCRBY"] + field + [number()],
+                                    ["OVERFLOW", chance.choice(["WRAP", "SAT", "FAIL", "BOGUS"])]])
+        return words
+
+    def transaction(self):
+        """[(name, bytes)] from MULTI to EXEC. What is comparable on its own only is left out."""
+        chance = self.chance
+        commands = [("WATCH", talk.command("WATCH", chance.choice(KEYS), chance.choice(KEYS)))]
+        commands += [self.make() for _ in range(chance.choice([0, 0, 1]))]
+        if chance.random() < 0.5:
+            commands = []
+        commands.append(("MULTI", talk.command("MULTI")))
+        for _ in range(chance.randrange(8)):
+            name, request = self.make()
+            if name not in UNFIT_INSIDE:
+                commands.append((name, request))
+        last = chance.choice(["EXEC", "EXEC", "EXEC", "EXEC", "DISCARD"])
+        return commands + [(last, talk.command(last))]
+
+    def batch(self, count):
+        commands = []
+        while len(commands) < count:
+            commands += self.transaction() if self.chance.random() < 0.03 else [self.make()]
+        return commands
 
     def make(self):
         """(name, bytes) of one command."""
@@ -200,7 +280,7 @@ def compare_resp(t, version):
         theirs.call("HELLO", 3)
     done, errors = 0, 0
     while done < COMMANDS:
-        batch = [maker.make() for _ in range(min(BATCH, COMMANDS - done))]
+        batch = maker.batch(min(BATCH, COMMANDS - done))
         stream = b"".join(request for _, request in batch)
         wanted = exchange_in_pieces(theirs, stream, chance, len(batch))
         got = exchange_in_pieces(ours, stream, chance, len(batch))
@@ -219,12 +299,12 @@ def compare_resp(t, version):
             equal(ours.call("GET", key), theirs.call("GET", key), "the value of %r" % key)
 
 
-@case(limit=60)
+@case(limit=LIMIT)
 def resp2_stream_is_answered_as_by_redis(t):
     compare_resp(t, 2)
 
 
-@case(limit=60)
+@case(limit=LIMIT)
 def resp3_stream_is_answered_as_by_redis(t):
     compare_resp(t, 3)
 
@@ -243,8 +323,10 @@ class MemcachedMaker:
         chance = self.chance
         key, noreply = chance.choice(self.keys), chance.choice([b"", b"", b"", b" noreply"])
         kind = chance.choice(b"set set set set add replace append prepend cas get get get gets gat "
-                             b"gats delete incr incr decr touch flush_all verbosity bad bad"
-                             .split())
+                             b"gats delete incr incr decr touch flush_all verbosity bad bad "
+                             b"mg mg mg mg ms ms ms ms md md ma ma me mn badmeta".split())
+        if kind in (b"mg", b"ms", b"md", b"ma", b"me", b"mn", b"badmeta"):
+            return self.meta(kind, unique)
         if kind in (b"set", b"add", b"replace", b"append", b"prepend", b"cas"):
             # memcached reads on behind a value of white space or of 2^63 and more, and pads a
             # number that got shorter with blanks or not, as the moment has it.
@@ -285,14 +367,83 @@ class MemcachedMaker:
                               b"incr %b\r\n" % key, b"flush_all bogus\r\n", b"gat x %b\r\n" % key])
 
 
+    def shuffled(self, flags):
+        self.chance.shuffle(flags)
+        return b"".join(b" " + flag for flag in flags)
+
+    def meta(self, kind, unique):
+        """Bytes of one meta command. What is noted of an item is asked of texts only: memcached keeps
+        it over an incr or not, as the moment has it."""
+        chance = self.chance
+        if kind == b"mn":
+            return b"mn\r\n"
+        key = chance.choice(self.numbers if kind == b"ma" else self.texts)
+        if kind == b"badmeta":
+            return self.bad_meta(key)
+        spelled, flags = key, []
+        if chance.random() < 0.2 and len(key) < 100:
+            spelled, flags = base64.b64encode(key), [b"b"]
+        if kind == b"me":
+            return b"me %b%b\r\n" % (spelled, b" b" if flags else b"")
+        flags += [flag for flag in (b"k", b"q", b"O%d" % chance.randrange(1000))
+                  if chance.random() < 0.3]
+        if kind in (b"ms", b"md", b"ma") and chance.random() < 0.2:
+            flags.append(b"C" + (unique(key) if chance.random() < 0.7 else b"%d" % 2**60))
+        if chance.random() < 0.15 and kind in (b"mg", b"md"):
+            flags.append(b"T%d" % chance.choice([0, 0, 1000, 100000, -1]))
+        if kind == b"mg":
+            return self.meta_get(spelled, flags)
+        if kind == b"ma":  # without T, which memcached forgets when the number gets longer
+            flags += [flag for flag in (b"v", b"t", b"D%d" % chance.choice([0, 1, 99, 2**40]),
+                                        b"M" + chance.choice([b"I", b"D", b"+", b"-"]),
+                                        b"J%d" % chance.choice([0, 5, 10**6]),
+                                        b"N%d" % chance.choice([0, 100000]))
+                      if chance.random() < 0.3]
+            return b"ma %b%b\r\n" % (spelled, self.shuffled(flags))
+        if kind == b"md":
+            if chance.random() < 0.5:
+                flags.append(b"I")
+            return b"md %b%b\r\n" % (spelled, self.shuffled(flags))
+        value = value_of(chance).lstrip()
+        flags += [flag for flag in (b"I", b"F%d" % chance.choice([0, 1, 2**32 - 1]),
+                                    b"M" + chance.choice([b"E", b"A", b"P", b"R", b"S"]),
+                                    b"T%d" % chance.choice([0, 0, 10000, -1]))
+                  if chance.random() < 0.3]
+        return b"ms %b %d%b\r\n%b\r\n" % (spelled, len(value), self.shuffled(flags), value)
+
+    def meta_get(self, key, flags):
+        chance = self.chance
+        flags += [flag for flag in (b"v", b"v", b"s", b"f", b"t", b"h", b"l", b"u",
+                                    b"N%d" % chance.choice([0, 0, 100000, -1]),
+                                    b"R%d" % chance.choice([0, 30, 1000000]))
+                  if chance.random() < 0.25 and flag not in flags]
+        if chance.random() < 0.3:  # in this order the number can be told from the reply
+            flags = [flag for flag in flags if flag not in (b"b", b"k")]
+            return b"mg %b c k%b\r\n" % (key, self.shuffled(flags)) if b"=" not in key else b"mn\r\n"
+        return b"mg %b%b\r\n" % (key, self.shuffled(flags))
+
+    def bad_meta(self, key):
+        chance = self.chance
+        flag = chance.choice([b"z", b"v v", b"Tx", b"Cx", b"Fx", b"MX", b"M", b"1", b"O" + b"o" * 32,
+                              b"Jx q", b"Dx k"])
+        verb = chance.choice([b"mg", b"ms", b"md", b"ma"])
+        if verb == b"ms":
+            return b"ms %b 3 %b\r\nmn\n\r\n" % (key, flag)
+        # memcached has added when it finds the opaque too long.
+        return b"%b %b %b\r\n" % (verb, key, flag) if flag[:1] != b"O" else b"%b\r\n" % verb
+
+
 MARK = b"VALUE mark 0 %d\r\n%b\r\nEND\r\n"
 GETS_NUMBER = re.compile(rb"(VALUE (\S+) \d+ \d+) (\d+)(?=\r\n)")
+A_NUMBER = re.compile(GETS_NUMBER.pattern + rb"|^(?:HD|VA \d+) c(\d+) k(\S+)", re.MULTILINE)
+META_DEBUG = re.compile(rb"(exp|la|cas|cls|size)=-?\d+")
 NUMBER_VALUE = re.compile(rb"(VALUE n\d \d+) \d+( #)?\r\n(\d+) *\r\n")
 
 
 def comparable_memcached(answer):
     """CAS numbers are each server's own; blanks behind a number are nobody's promise."""
-    return NUMBER_VALUE.sub(rb"\1 ?\2\r\n\3\r\n", GETS_NUMBER.sub(rb"\1 #", answer))
+    answer = NUMBER_VALUE.sub(rb"\1 ?\2\r\n\3\r\n", GETS_NUMBER.sub(rb"\1 #", answer))
+    return META_DEBUG.sub(rb"\1=#", unnumbered(answer))
 
 
 def marked(wire, commands, token, send):
@@ -302,7 +453,7 @@ def marked(wire, commands, token, send):
     return wire.until(mark)[:-len(mark)]
 
 
-@case(limit=90)
+@case(limit=LIMIT)
 def memcached_stream_is_answered_as_by_memcached(t):
     """memcached itself is asked command by command: a get of a key too long makes 1.6.18 forget the
     replies it still owes. CAS numbers are used with the server that gave them out."""
@@ -319,8 +470,8 @@ def memcached_stream_is_answered_as_by_memcached(t):
         return [maker.make(lambda key: given.get(key, b"%d" % (2**60))) for _ in range(BATCH)]
 
     def note_numbers(wire, answer):
-        for _, key, number in GETS_NUMBER.findall(answer):
-            numbers[wire][key] = number
+        for _, key, number, of_meta, meta_key in A_NUMBER.findall(answer):
+            numbers[wire][key or meta_key] = number or of_meta
 
     for done in range(0, COMMANDS, BATCH):
         state = chance.getstate()
@@ -346,8 +497,13 @@ def explain_memcached(done, batch, got, wanted):
     while got[at:at + len(wanted[index])] == wanted[index]:
         at += len(wanted[index])
         index += 1
-    about = [shown(c, 90) for c in batch[:index] if set(c.split(b"\r\n")[0].split(b" ")[1:2]) &
-             set(batch[index].split(b"\r\n")[0].split(b" ")[1:])]
+    def names(request):
+        words = request.split(b"\r\n")[0].split(b" ")
+        return {base64.b64decode(word) if words[0][:1] == b"m" and b"b" in words and word == words[1]
+                else word for word in words[1:]}
+
+    about = [shown(c, 90) for c in batch[:index] if names(c) & names(batch[index]) &
+             set(MemcachedMaker(None).keys)]
     part = next((i for i, (a, b) in enumerate(zip(got[at:], wanted[index])) if a != b), 0)
     start = max(0, part - 60)
     equal(got[at + start:at + part + 60], wanted[index][start:part + 60],

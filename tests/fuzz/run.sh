@@ -1,9 +1,12 @@
 #!/usr/bin/env bash
-# Fuzzes each target for SECONDS (default 60), one after the other, from its corpus. New inputs are
-# kept under build/fuzz; a finding stops the run and names the file that shows it.
+#   run.sh [SECONDS] [TARGET]...
+# Fuzzes each target (all of them, or those named) for SECONDS (default 60), one after the other, from its
+# corpus. New inputs are kept under build/fuzz; a finding stops the run and names the file that shows it.
 set -eu
 cd "$(dirname "$0")/../.."
 seconds=${1:-60}
+[ $# -eq 0 ] || shift
+targets=${*:-$(ls tests/fuzz/fuzz_*.c | sed 's/.*fuzz_\(.*\)\.c/\1/')}
 out=build/fuzz
 mkdir -p "$out"
 
@@ -13,8 +16,9 @@ else
     llhttp="-I/usr/share/include/llhttp /usr/share/llhttp/api.c /usr/share/llhttp/http.c /usr/share/llhttp/llhttp.c"
 fi
 
-for source in tests/fuzz/fuzz_*.c; do
-    name=$(basename "$source" .c)
+for target in $targets; do
+    name=fuzz_$target
+    source=tests/fuzz/$name.c
     case $name in
     fuzz_alloc) # the twin without the fuzzer's counters: they are no news, and cost most of the time
         for part in twin fake_os; do

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../server/cmd/mc_detail.h"
+
 #define WORLD_ANSWER_MAX_BYTES (256u << 20)
 
 static void require(bool condition, const char *what)
@@ -38,6 +40,13 @@ static void sum_store(void *context, struct store_stats *stats)
     store_stats(((struct world *)context)->store, stats);
 }
 
+/* Nothing is timed here. */
+static void sum_latencies(void *context, struct latencies *sum)
+{
+    (void)context;
+    memset(sum, 0, sizeof(*sum));
+}
+
 static void reset_counters(void *context)
 {
     struct world *world = context;
@@ -49,6 +58,11 @@ static size_t write_address(const struct client *client, bool local, char *text,
 {
     (void)client;
     return (size_t)snprintf(text, size, "127.0.0.1:%d", local ? 6379 : 50000);
+}
+
+static void note_kill(struct client *client)
+{
+    client->is_killed = true;
 }
 
 static void count_shutdown(void *context)
@@ -83,16 +97,22 @@ static void init_service(struct world *world)
     world->service = (struct service){
         .options = &world->options,
         .store = world->store,
+        .scripts = &world->scripts,
+        .clients = &world->clients,
+        .slowlog = &world->slowlog,
+        .detail = mc_detail_create(),
         .start_ms = WORLD_NOW_MS - 3000,
         .executable = "/usr/bin/ebb",
         .config_file = "",
         .server = world,
         .counters = sum_counters,
         .counters_total = sum_counters,
+        .latencies = sum_latencies,
         .store_stats = sum_store,
         .counters_reset = reset_counters,
         .worker_count = 1,
         .client_address = write_address,
+        .client_kill = note_kill,
         .shutdown = count_shutdown,
         .option_changed = count_change,
         .options_lock = lock_options,
@@ -110,6 +130,9 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
 
     memset(world, 0, sizeof(*world));
     options_init(&world->options);
+    script_cache_init(&world->scripts);
+    clients_init(&world->clients);
+    slowlog_init(&world->slowlog);
     require(store_create(&world->store, &config) == STORE_OK, "no store");
     store_session_init(&world->session, world->store);
     world->session.now_ms = WORLD_NOW_MS;
@@ -120,6 +143,7 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
                                     .connected_ms = WORLD_NOW_MS - 2000,
                                     .last_command_ms = WORLD_NOW_MS,
                                     .last_command = COMMAND_COUNT};
+    clients_add(&world->clients, &world->client);
     ebb_buf_init(&world->out, WORLD_ANSWER_MAX_BYTES);
     world->context = (struct cmd_context){.service = &world->service,
                                           .store = &world->session,
@@ -135,10 +159,14 @@ void world_init(struct world *world)
 
 void world_release(struct world *world)
 {
-    store_leave(&world->session);
+    cmd_client_gone(&world->client, &world->session, &world->counters);
     require(store_check(world->store) == 0, "the store is damaged");
     store_destroy(world->store);
-    client_release(&world->client);
+    clients_remove(&world->clients, &world->client);
+    clients_release(&world->clients);
+    slowlog_release(&world->slowlog);
+    script_cache_release(&world->scripts);
+    mc_detail_destroy(world->service.detail);
     options_release(&world->options);
     ebb_buf_release(&world->out);
 }
@@ -198,6 +226,8 @@ const char *world_mc(struct world *world, const char *text)
         ssize_t used = ebb_mc_parse(&parser, text, left, &command);
         require(used > 0, "not whole commands");
         cmd_run_mc(&world->context, &command);
+        while (world->client.dump != NULL)
+            cmd_mc_dump(&world->context);
         text += used;
         left -= (size_t)used;
     }

@@ -11,7 +11,10 @@
 #ifndef EBB_TESTS_CMD_WORLD_H
 #define EBB_TESTS_CMD_WORLD_H
 
+#include "../../server/clients.h"
 #include "../../server/cmd/cmd.h"
+#include "../../server/cmd/script.h"
+#include "../../server/cmd/slowlog.h"
 #include "../../server/options.h"
 
 #define WORLD_NOW_MS INT64_C(1700000000123)
@@ -19,6 +22,9 @@
 struct world {
     struct options options;
     struct service service;
+    struct script_cache scripts;
+    struct clients clients;
+    struct slowlog slowlog;
     struct store *store;
     struct store_session session;
     struct counters counters;

@@ -106,6 +106,23 @@ static int fake_discard(void *context, void *start, size_t bytes)
     return 0;
 }
 
+static int fake_relocate(void *context, void *from, void *to, size_t bytes)
+{
+    struct fake_os *fake = context;
+    require(is_whole_pages(from, bytes) && is_whole_pages(to, bytes),
+            "relocation of part of a page");
+    require(is_inside(fake, from, bytes) && is_inside(fake, to, bytes),
+            "relocation outside every range");
+    require((char *)from + bytes <= (char *)to || (char *)to + bytes <= (char *)from,
+            "relocation onto itself");
+    if (counts_and_fails(fake, FAKE_RELOCATE))
+        return -1;
+    int flags = MREMAP_MAYMOVE | MREMAP_FIXED | MREMAP_DONTUNMAP;
+    require(mremap(from, bytes, bytes, flags, to) == to, "mremap failed");
+    fake->relocated_bytes += bytes;
+    return 0;
+}
+
 static uint64_t fake_now_ns(void *context)
 {
     struct fake_os *fake = context;
@@ -124,6 +141,7 @@ void fake_os_init(struct fake_os *fake)
                 .unreserve = fake_unreserve,
                 .commit = fake_commit,
                 .discard = fake_discard,
+                .relocate = fake_relocate,
                 .now_ns = fake_now_ns,
             },
         .now_ns = UINT64_C(1000000000000), /* a system that has been up for a while */

@@ -23,7 +23,8 @@ enum fake_call {
     FAKE_RESERVE,
     FAKE_COMMIT,
     FAKE_DISCARD,
-    FAKE_ANY, /* the three together */
+    FAKE_RELOCATE,
+    FAKE_ANY, /* all of them together */
     FAKE_CALL_COUNT
 };
 
@@ -43,6 +44,7 @@ struct fake_os {
     size_t failed;                      /* calls that were made to fail */
     size_t committed_bytes;
     size_t discarded_bytes; /* since start */
+    size_t relocated_bytes;
     struct fake_range ranges[FAKE_RANGES_MAX];
 };
 

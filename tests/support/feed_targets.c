@@ -75,6 +75,31 @@ static void mc_begin(void *context)
     ebb_mc_parser_init(&mc->parser, mc->value_max_bytes);
 }
 
+/* A key given in base64 lies in the command itself. */
+static void log_binary_key(struct ebb_buf *log, const struct ebb_mc_command *command)
+{
+    struct ebb_slice key = command->keys.at[0];
+    log_span(log, key, command->binary_key, sizeof(command->binary_key));
+}
+
+static void log_meta(struct ebb_buf *log, const struct ebb_mc_command *command)
+{
+    if (ebb_mc_has(command, 'F'))
+        ebb_buf_printf(log, " flags=%u", command->flags);
+    if (ebb_mc_has(command, 'N'))
+        ebb_buf_printf(log, " vivify=%lld", (long long)command->vivify_exptime);
+    if (ebb_mc_has(command, 'R'))
+        ebb_buf_printf(log, " recache=%lld", (long long)command->recache_exptime);
+    if (ebb_mc_has(command, 'C'))
+        ebb_buf_printf(log, " cas=%llu", (unsigned long long)command->cas);
+    if (ebb_mc_has(command, 'E'))
+        ebb_buf_printf(log, " new-cas=%llu", (unsigned long long)command->new_cas);
+    if (ebb_mc_has(command, 'J'))
+        ebb_buf_printf(log, " initial=%llu", (unsigned long long)command->initial);
+    if (command->mode)
+        ebb_buf_printf(log, " mode=%c", command->mode);
+}
+
 static void log_mc_command(const struct ebb_mc_command *command, const char *bytes, size_t len,
                            struct ebb_buf *log)
 {
@@ -82,8 +107,14 @@ static void log_mc_command(const struct ebb_mc_command *command, const char *byt
     bool is_storage = verb >= EBB_MC_SET && verb <= EBB_MC_CAS;
     log_text(log, ebb_mc_verb_names[verb]);
     log_text(log, " ");
-    for (uint32_t i = 0; i < command->keys.count; i++)
-        log_span(log, command->keys.at[i], bytes, len);
+    for (uint32_t i = 0; i < command->keys.count; i++) {
+        if (i == 0 && ebb_mc_has(command, 'b'))
+            log_binary_key(log, command);
+        else
+            log_span(log, command->keys.at[i], bytes, len);
+    }
+    if (command->meta)
+        log_meta(log, command);
     if (is_storage)
         ebb_buf_printf(log, " flags=%u", command->flags);
     if (command->exptime)
@@ -96,7 +127,7 @@ static void log_mc_command(const struct ebb_mc_command *command, const char *byt
         log_text(log, " delay");
     if (command->noreply)
         log_text(log, " noreply");
-    if (is_storage) {
+    if (is_storage || verb == EBB_MC_MS) {
         log_text(log, " ");
         log_span(log, command->value, bytes, len);
     }

@@ -130,73 +130,105 @@ static void drop_victim(struct ebb_heap *heap)
 
 /* ---- moving ---- */
 
-/* Moves one object of the span to the fullest other. false: no memory for it. */
-static bool move_object(struct ebb_heap *heap, span_id id, unsigned slot)
-{
-    struct span *span = pool_span(heap->pool, id);
-    size_t bytes = span_slot_bytes(heap->pool, span);
-    ebb_ref from = span_ref(heap->pool, span, slot);
-    ebb_ref to = heap_take(heap, span->class_index);
-    if (to == 0)
-        return false;
-    void *old = ebb_at(heap->pool->base, from), *new = ebb_at(heap->pool->base, to);
-    slot_unpoison(new, bytes);
-    memcpy(new, old, bytes);
-    if (span->due != UINT64_MAX)
-        ebb_due_note(heap, to, span->due);
-    heap->owner.moved(heap->owner.context, from, to, new);
-    slot_poison(old, bytes);
-    heap_give(heap, id, slot);
-    heap->moved_objects++;
-    heap->moved_bytes += bytes;
-    return true;
-}
+/* Memory is slow, so a batch goes through three stages, and while one is carried out the next is on
+ * its way into the cache:  gathered (its objects are fetched), prepared (it has its new places and
+ * the owner has been told: these are fetched), carried out. */
+struct batch {
+    unsigned count;
+    unsigned slots[BATCH_OBJECTS];
+    ebb_ref to[BATCH_OBJECTS];
+};
 
 /* Asks for the object's first cache lines; the processor guesses the others by itself. */
-static void prefetch_object(const char *data, size_t bytes)
+static void prefetch(const char *data, size_t bytes)
 {
     for (size_t at = 0; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE_BYTES)
         __builtin_prefetch(data + at);
 }
 
-/* The next objects of the victim, fetched ahead: first their own bytes, then what the owner needs.
- */
-static unsigned next_batch(const struct ebb_heap *heap, const struct span *span, unsigned from,
-                           unsigned *slots, unsigned most)
+static void prefetch_for_write(const char *data, size_t bytes)
 {
-    unsigned count = 0;
+    for (size_t at = 0; at < bytes && at < PREFETCH_BYTES; at += CACHE_LINE_BYTES)
+        __builtin_prefetch(data + at, 1);
+}
+
+/* The span's next objects from slot *from on, at most `most`; *from is then behind them. */
+static void gather(const struct ebb_heap *heap, const struct span *span, unsigned most,
+                   unsigned *from, struct batch *batch)
+{
     size_t bytes = span_slot_bytes(heap->pool, span);
-    for (unsigned s = span_next_used(span, from); s < span->slots && count < most;
-         s = span_next_used(span, s + 1)) {
-        slots[count++] = s;
-        prefetch_object(ebb_at(heap->pool->base, span_ref(heap->pool, span, s)), bytes);
+    unsigned slot = span_next_used(span, *from);
+    for (batch->count = 0; slot < span->slots && batch->count < most;
+         slot = span_next_used(span, slot + 1)) {
+        batch->slots[batch->count++] = slot;
+        *from = slot + 1;
+        prefetch(ebb_at(heap->pool->base, span_ref(heap->pool, span, slot)), bytes);
     }
-    for (unsigned i = 0; i < count && heap->owner.about_to_move != NULL; i++) {
-        ebb_ref ref = span_ref(heap->pool, span, slots[i]);
-        heap->owner.about_to_move(heap->owner.context, ref, ebb_at(heap->pool->base, ref));
+}
+
+/* Finds a place for each of its objects, in the fullest other spans. false: there is no memory for
+ * all; the batch is cut to those that have a place. */
+static bool prepare(struct ebb_heap *heap, const struct span *span, struct batch *batch)
+{
+    size_t bytes = span_slot_bytes(heap->pool, span);
+    for (unsigned i = 0; i < batch->count; i++) {
+        batch->to[i] = heap_take(heap, span->class_index);
+        if (batch->to[i] == 0) {
+            batch->count = i;
+            return false;
+        }
+        prefetch_for_write(ebb_at(heap->pool->base, batch->to[i]), bytes);
+        ebb_ref from = span_ref(heap->pool, span, batch->slots[i]);
+        if (heap->owner.about_to_move != NULL)
+            heap->owner.about_to_move(heap->owner.context, from, ebb_at(heap->pool->base, from));
     }
-    return count;
+    return true;
+}
+
+static void carry_out(struct ebb_heap *heap, span_id id, const struct batch *batch)
+{
+    const struct span *span = pool_span(heap->pool, id);
+    size_t bytes = span_slot_bytes(heap->pool, span);
+    uint64_t due = span->due;
+    for (unsigned i = 0; i < batch->count; i++) {
+        ebb_ref from = span_ref(heap->pool, span, batch->slots[i]), to = batch->to[i];
+        void *old = ebb_at(heap->pool->base, from), *new = ebb_at(heap->pool->base, to);
+        slot_unpoison(new, bytes);
+        memcpy(new, old, bytes);
+        if (due != UINT64_MAX)
+            ebb_due_note(heap, to, due);
+        heap->owner.moved(heap->owner.context, from, to, new);
+        slot_poison(old, bytes);
+        heap_give(heap, id, batch->slots[i]); /* with the last one the span may go */
+        heap->moved_objects++;
+        heap->moved_bytes += bytes;
+    }
 }
 
 /* Empties the victim until the deadline. true: it is empty and its run is free. */
 static bool evacuate(struct ebb_heap *heap, uint64_t deadline_ns)
 {
     span_id id = heap->victim;
-    struct span *span = pool_span(heap->pool, id);
+    const struct span *span = pool_span(heap->pool, id);
     size_t bytes = span_slot_bytes(heap->pool, span);
     size_t run_bytes = (size_t)span->pages * EBB_PAGE_BYTES;
-    unsigned slots[BATCH_OBJECTS], left = span->used, batch_max = BATCH_OBJECTS;
-    if (bytes * batch_max > BATCH_BYTES)
-        batch_max = bytes < BATCH_BYTES ? (unsigned)(BATCH_BYTES / bytes) : 1;
-    for (unsigned from = 0; left > 0;) {
-        unsigned count = next_batch(heap, span, from, slots, batch_max);
-        for (unsigned i = 0; i < count; i++, left--) {
-            if (!move_object(heap, id, slots[i])) {
-                drop_victim(heap);
-                return false;
-            }
+    unsigned left = span->used, most = BATCH_OBJECTS, from = 0;
+    if (bytes * most > BATCH_BYTES)
+        most = bytes < BATCH_BYTES ? (unsigned)(BATCH_BYTES / bytes) : 1;
+    struct batch batches[2], *batch = &batches[0], *next = &batches[1];
+    gather(heap, span, most, &from, batch);
+    while (left > 0) {
+        gather(heap, span, most, &from, next);
+        bool has_room = prepare(heap, span, batch);
+        left -= batch->count;
+        carry_out(heap, id, batch);
+        if (!has_room) {
+            drop_victim(heap);
+            return false;
         }
-        from = slots[count - 1] + 1;
+        struct batch *done = batch;
+        batch = next;
+        next = done;
         if (left > 0 && now_ns(heap) >= deadline_ns)
             return false;
     }

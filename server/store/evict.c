@@ -416,8 +416,7 @@ static void explain(const struct shard *shard, size_t items)
 
 static void note_reclaimable(struct shard *shard)
 {
-    __atomic_store_n(&shard->slices.reclaimable_bytes, ebb_reclaimable(shard->items),
-                     __ATOMIC_RELAXED);
+    __atomic_store_n(&shard->slices.reclaimable_bytes, slice_reclaimable(shard), __ATOMIC_RELAXED);
 }
 
 /* Evicts until so many bytes of slots are free, at least a few items. Returns the bytes. */

@@ -49,6 +49,7 @@ struct slices {
     bool has_more;            /* the last one left something to do */
     int64_t overdue_ms;       /* how late the most overdue visit was */
     size_t reclaimable_bytes; /* by compaction, after the last one */
+    unsigned compactions;     /* which heap is first */
     size_t untouched_bytes;   /* in spans, after the last one: not resident yet */
     uint64_t by_duration[STORE_STEP_BUCKETS];
     uint64_t count, ns, max_ns;
@@ -66,6 +67,7 @@ struct evictor {
 
 struct shard {
     _Alignas(CACHE_LINE_BYTES) pthread_mutex_t lock;
+    unsigned waiting; /* workers that want the lock: upkeep then lets them */
     struct index index;
     struct ebb_heap *items, *segments;
     void *base; /* of the pool */

@@ -116,7 +116,10 @@ static void explain(struct store *store, const struct shard *shard, enum ebb_rea
 bool slice_compact(struct shard *shard, enum ebb_urge urge, uint64_t deadline_ns,
                    enum ebb_reason *reason)
 {
-    struct ebb_heap *heaps[] = {shard->items, shard->segments};
+    /* In turn, for the first may need all the time there is. */
+    bool is_odd = shard->slices.compactions++ % 2 != 0;
+    struct ebb_heap *heaps[] = {is_odd ? shard->segments : shard->items,
+                                is_odd ? shard->items : shard->segments};
     bool more = false;
     for (unsigned h = 0; h < 2; h++) {
         uint64_t now = upkeep_now_ns();
@@ -127,6 +130,11 @@ bool slice_compact(struct shard *shard, enum ebb_urge urge, uint64_t deadline_ns
         *reason = why > *reason ? why : *reason;
     }
     return more;
+}
+
+size_t slice_reclaimable(const struct shard *shard)
+{
+    return ebb_reclaimable(shard->items) + ebb_reclaimable(shard->segments);
 }
 
 static int64_t overdue_ms(const struct shard *shard, int64_t now_ms)
@@ -149,7 +157,7 @@ static void note_memory(struct shard *shard)
     ebb_heap_stats(shard->items, &items);
     ebb_heap_stats(shard->segments, &segments);
     struct slices *slices = &shard->slices;
-    __atomic_store_n(&slices->reclaimable_bytes, items.reclaimable_bytes, __ATOMIC_RELAXED);
+    __atomic_store_n(&slices->reclaimable_bytes, slice_reclaimable(shard), __ATOMIC_RELAXED);
     __atomic_store_n(&slices->untouched_bytes,
                      items.span_bytes - items.resident_bytes + segments.span_bytes -
                          segments.resident_bytes,

@@ -109,10 +109,20 @@ void store_session_init(struct store_session *session, struct store *store)
     *session = (struct store_session){.store = store, .now_ms = (int64_t)store->now_ms()};
 }
 
+/* The mutex is not fair: upkeep, which takes it again and again, looks whether somebody waits. */
+static void lock_shard(struct shard *shard)
+{
+    if (pthread_mutex_trylock(&shard->lock) == 0)
+        return;
+    __atomic_add_fetch(&shard->waiting, 1, __ATOMIC_RELAXED);
+    pthread_mutex_lock(&shard->lock);
+    __atomic_sub_fetch(&shard->waiting, 1, __ATOMIC_RELAXED);
+}
+
 static void lock_set(struct store_session *session, uint64_t set)
 {
     for (uint64_t left = set; left != 0; left &= left - 1) /* ascending: no deadlock */
-        pthread_mutex_lock(&session->store->shards[__builtin_ctzll(left)].lock);
+        lock_shard(&session->store->shards[__builtin_ctzll(left)]);
     session->locked = set;
 }
 

@@ -13,6 +13,7 @@ struct upkeep {
     size_t changes;      /* to the keyspace, at the last look */
     uint64_t slices_ns;  /* what slices had taken at the last look */
     uint64_t called_ns;  /* when that was */
+    int64_t credit_ns;   /* what slices and trimming may take now; negative: they have taken more */
 };
 
 struct store {
@@ -70,6 +71,7 @@ bool store_may_explain(struct store *store);
 /* Reaps expired items until the deadline. true: there were spans to look at. */
 bool slice_expire(struct shard *shard, uint64_t deadline_ns);
 void shard_slice(struct store *store, struct shard *shard);
+size_t slice_reclaimable(const struct shard *shard); /* by compaction, of both heaps */
 /* Compacts both heaps of a shard until the deadline. true: there is more to win. */
 bool slice_compact(struct shard *shard, enum ebb_urge urge, uint64_t deadline_ns,
                    enum ebb_reason *reason);

@@ -1,16 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* upkeep.c: the background work: expire, compact, trim. One thread calls it, a slice at a time.
  *
- * A slice (slice.c) holds one shard's lock for about 100 us and is followed by a pause several
- * times as long: upkeep takes 5 % of a core, up to 25 % while far more is resident than live, and
- * no command waits for it longer than a slice. It is driven by a timer alone: a server without
- * traffic gives its memory back too.
+ * A slice (slice.c) holds one shard's lock for about 100 us, and no command waits for it longer than
+ * that. Upkeep takes 5 % of a core, up to 25 % while far more is resident than live. It is driven by
+ * a timer alone: a server without traffic gives its memory back too.
  */
 #include "evict.h"
 #include "store_internal.h"
 
 #define ROUND_NS          400000u  /* of slices in one call, over shards with little to do */
-#define ASK_NS            4000000u /* the longest time whose share is made up for */
+#define CREDIT_MAX_NS     1000000u /* of upkeep that has not been needed */
 #define DUTY_CALM         19u      /* pause per work: 1 / (1 + 19) = 5 % of a core */
 #define DUTY_BEHIND       3u       /* 25 %: the most, however far behind */
 #define DUTY_SHORT        1u       /* 50 %: unless there is less room than is kept for writers */
@@ -55,49 +54,6 @@ static uint64_t duty(struct store *store)
     return pause < DUTY_BEHIND ? DUTY_BEHIND : pause < DUTY_CALM ? pause : DUTY_CALM;
 }
 
-/* How many slices to ask of each busy shard: as much work as the time since the last call allows. A
- * timer comes each millisecond at best, and one slice a millisecond would be too little. */
-static unsigned slices_to_ask(struct store *store)
-{
-    uint64_t now = upkeep_now_ns(), elapsed = now - store->upkeep.called_ns;
-    store->upkeep.called_ns = now;
-    if (elapsed > ASK_NS) /* at the first call, and after a long pause */
-        elapsed = ASK_NS;
-    uint64_t slices = elapsed / (1 + duty(store)) / SLICE_NS / store->shard_count;
-    return slices > 0 ? (unsigned)slices : 1;
-}
-
-/* Runs a slice, or asks the worker that has the shard locked for some. true: it has more to do. */
-static bool run_or_ask(struct store *store, struct shard *shard, unsigned slices)
-{
-    if (pthread_mutex_trylock(&shard->lock) != 0) {
-        bool more = __atomic_load_n(&shard->slices.has_more, __ATOMIC_RELAXED);
-        __atomic_store_n(&shard->slices.wanted, more ? slices : 1, __ATOMIC_RELAXED);
-        return more;
-    }
-    __atomic_store_n(&shard->slices.wanted, 0, __ATOMIC_RELAXED);
-    shard_slice(store, shard);
-    bool more = shard->slices.has_more;
-    shard_unlock(shard);
-    return more;
-}
-
-/* Goes on round the shards until each has had its turn or the time is up. true: there is more. */
-static bool round_of_slices(struct store *store)
-{
-    struct upkeep *upkeep = &store->upkeep;
-    uint64_t begin = upkeep_now_ns();
-    unsigned slices = slices_to_ask(store);
-    bool more = false;
-    for (unsigned s = 0; s < store->shard_count; s++) {
-        more = run_or_ask(store, &store->shards[upkeep->turn], slices) || more;
-        upkeep->turn = (upkeep->turn + 1) % store->shard_count;
-        if (upkeep_now_ns() - begin >= ROUND_NS)
-            return more || s + 1 < store->shard_count;
-    }
-    return more;
-}
-
 /* What slices have taken since the last call, whoever ran them. */
 static uint64_t slices_ns(struct store *store)
 {
@@ -107,6 +63,63 @@ static uint64_t slices_ns(struct store *store)
     uint64_t spent = total - store->upkeep.slices_ns;
     store->upkeep.slices_ns = total;
     return spent;
+}
+
+/* The budget is an account: time pays in the share that upkeep may have of it, slices and trimming
+ * take out what they have cost. So nothing is lost to timers, which come each millisecond at best.
+ */
+static void settle(struct store *store)
+{
+    struct upkeep *upkeep = &store->upkeep;
+    uint64_t now = upkeep_now_ns(), elapsed = now - upkeep->called_ns;
+    upkeep->called_ns = now;
+    if (elapsed > CREDIT_MAX_NS * (1 + DUTY_CALM)) /* at the first call, and after a long pause */
+        elapsed = CREDIT_MAX_NS * (1 + DUTY_CALM);
+    upkeep->credit_ns += (int64_t)(elapsed / (1 + duty(store))) - (int64_t)slices_ns(store);
+    if (upkeep->credit_ns > (int64_t)CREDIT_MAX_NS)
+        upkeep->credit_ns = CREDIT_MAX_NS;
+}
+
+/* How many slices each shard may have now. */
+static unsigned slices_allowed(const struct store *store)
+{
+    int64_t credit = store->upkeep.credit_ns;
+    return credit > 0 ? 1 + (unsigned)(credit / SLICE_NS / store->shard_count) : 0;
+}
+
+/* Runs so many slices while nobody wants the shard, or asks the worker that has it for the others:
+ * it runs one each time it lets go, so that no command waits for two. true: there is more to do. */
+static bool run_or_ask(struct store *store, struct shard *shard, unsigned slices)
+{
+    bool more = __atomic_load_n(&shard->slices.has_more, __ATOMIC_RELAXED);
+    unsigned left = slices;
+    while (left > 0 && __atomic_load_n(&shard->waiting, __ATOMIC_RELAXED) == 0 &&
+           pthread_mutex_trylock(&shard->lock) == 0) {
+        shard_slice(store, shard);
+        more = shard->slices.has_more;
+        shard_unlock(shard);
+        left = more ? left - 1 : 0;
+    }
+    if (left == slices && !more) /* what there was at the last look says little */
+        left = 1;
+    __atomic_store_n(&shard->slices.wanted, left, __ATOMIC_RELAXED);
+    return more;
+}
+
+/* Goes on round the shards until each has had its turn or the time is up. true: there is more. */
+static bool round_of_slices(struct store *store)
+{
+    struct upkeep *upkeep = &store->upkeep;
+    uint64_t begin = upkeep_now_ns();
+    unsigned slices = slices_allowed(store);
+    bool more = slices == 0;
+    for (unsigned s = 0; slices > 0 && s < store->shard_count; s++) {
+        more = run_or_ask(store, &store->shards[upkeep->turn], slices) || more;
+        upkeep->turn = (upkeep->turn + 1) % store->shard_count;
+        if (upkeep_now_ns() - begin >= ROUND_NS)
+            return more || s + 1 < store->shard_count;
+    }
+    return more;
 }
 
 /* Whether idle pages should go at once: they stand where a limit wants none. */
@@ -200,19 +213,21 @@ static bool was_written(struct store *store)
 
 uint64_t store_upkeep(struct store *store)
 {
+    struct upkeep *upkeep = &store->upkeep;
     note_peak(store);
     flush_when_due(store, (int64_t)store->now_ms());
+    settle(store);
     bool more = round_of_slices(store);
-    __atomic_store_n(&store->upkeep.compacting, more, __ATOMIC_RELAXED);
+    __atomic_store_n(&upkeep->compacting, more, __ATOMIC_RELAXED);
     uint64_t begin = upkeep_now_ns();
     more = trim(store) || more;
-    uint64_t spent_ns = slices_ns(store) + (upkeep_now_ns() - begin);
+    upkeep->credit_ns -= (int64_t)(upkeep_now_ns() - begin);
     if (!more && was_written(store)) /* writers at the limit want to be kept ahead of */
         return limit_is_tight(store) ? PAUSE_MIN_US : BUSY_US;
     if (!more)
         return IDLE_US;
-    uint64_t pause_us = spent_ns * duty(store) / 1000;
-    return pause_us < PAUSE_MIN_US   ? PAUSE_MIN_US
-           : pause_us < PAUSE_MAX_US ? pause_us
-                                     : PAUSE_MAX_US;
+    int64_t debt_us = -upkeep->credit_ns * (int64_t)(1 + duty(store)) / 1000;
+    return debt_us < (int64_t)PAUSE_MIN_US   ? PAUSE_MIN_US
+           : debt_us < (int64_t)PAUSE_MAX_US ? (uint64_t)debt_us
+                                             : PAUSE_MAX_US;
 }

@@ -60,6 +60,7 @@ struct server {
     struct listeners listeners;
     uint64_t next_client_id;
     uint64_t open_connections; /* changed atomically, by every worker */
+    uint64_t open_pages;       /* HTTP connections: a server full of clients still says how it is */
     uv_mutex_t options_mutex;
     struct baseline baseline;
     struct totals last_second;
@@ -143,7 +144,7 @@ static void on_option_changed(void *context, size_t index)
     const char *name = options_info(index)->name;
     if (strcmp(name, "loglevel") == 0)
         log_set_level(&server->log, (enum log_level)options_number(&options->loglevel));
-    else if (strcmp(name, "maxclients") == 0)
+    else if (strcmp(name, "maxclients") == 0 || strcmp(name, "http-maxclients") == 0)
         raise_descriptor_limit(server);
     else if (strncmp(name, "maxmemory", 9) == 0)
         memory_look(&server->memory);
@@ -347,7 +348,8 @@ static void stop_admin(struct server *server)
 static void raise_descriptor_limit(struct server *server)
 {
     int64_t *maxclients = &server->options->maxclients;
-    rlim_t wanted = (rlim_t)options_number(maxclients) + RESERVED_FDS;
+    rlim_t beside = RESERVED_FDS + (rlim_t)options_number(&server->options->http_maxclients);
+    rlim_t wanted = (rlim_t)options_number(maxclients) + beside;
     struct rlimit limit;
     if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
         return;
@@ -358,8 +360,7 @@ static void raise_descriptor_limit(struct server *server)
     raised.rlim_cur = raised.rlim_max = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
         raised.rlim_cur = limit.rlim_cur;
-    int64_t possible =
-        raised.rlim_cur > RESERVED_FDS + 1 ? (int64_t)raised.rlim_cur - RESERVED_FDS : 1;
+    int64_t possible = raised.rlim_cur > beside + 1 ? (int64_t)(raised.rlim_cur - beside) : 1;
     log_write(&server->log, LOG_WARNING,
               "the limit of open files (%llu) allows %lld clients, not %lld: maxclients lowered",
               (unsigned long long)raised.rlim_cur, (long long)possible,
@@ -374,7 +375,7 @@ static enum server_result start_main(struct server *server, char *error)
     struct worker_config config = {.service = &server->service,
                                    .log = &server->log,
                                    .admin = server->admin,
-                                   .open_connections = &server->open_connections};
+                                   .open_connections = &server->open_pages};
     int result = worker_init(&server->main, &config);
     return result < 0 ? failed(error, "can't create the main loop", uv_strerror(result))
                       : SERVER_OK;
@@ -436,15 +437,18 @@ static void reject(struct server *server, struct listener *listener, int fd)
 static void on_accept(void *context, struct listener *listener, int fd)
 {
     struct server *server = context;
-    uint64_t open = __atomic_load_n(&server->open_connections, __ATOMIC_RELAXED);
-    if (open >= (uint64_t)options_number(&server->options->maxclients)) {
+    bool is_http = listener->protocol == PROTOCOL_HTTP;
+    uint64_t *open = is_http ? &server->open_pages : &server->open_connections;
+    const int64_t *most =
+        is_http ? &server->options->http_maxclients : &server->options->maxclients;
+    if (__atomic_load_n(open, __ATOMIC_RELAXED) >= (uint64_t)options_number(most)) {
         reject(server, listener, fd);
         return;
     }
-    __atomic_add_fetch(&server->open_connections, 1, __ATOMIC_RELAXED);
+    __atomic_add_fetch(open, 1, __ATOMIC_RELAXED);
     struct handover handover = {
         .fd = fd, .protocol = listener->protocol, .client_id = ++server->next_client_id};
-    if (listener->protocol == PROTOCOL_HTTP)
+    if (is_http)
         connection_open(&server->main, &handover);
     else
         worker_give(&server->workers[server->next_worker++ % server->worker_count], &handover);

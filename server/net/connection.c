@@ -121,13 +121,17 @@ void connection_forget_input(struct connection *connection)
     drop_pending(connection);
 }
 
-bool connection_is_idle(const struct connection *connection, int64_t now_ms)
+/* A client that is taking a long reply is as little idle as one that sends a long command. */
+bool connection_is_idle(struct connection *connection, int64_t now_ms)
 {
+    int64_t progress_ms = unsent_progress_ms(connection, now_ms);
+    int64_t last_ms = connection->client.last_command_ms;
     const struct options *options = connection_worker(connection)->config.service->options;
     int64_t limit_ms = options_number(&options->timeout) * 1000;
     if (connection->client.protocol == PROTOCOL_HTTP)
         limit_ms = HTTP_IDLE_MS;
-    return limit_ms > 0 && now_ms - connection->client.last_command_ms > limit_ms;
+    last_ms = progress_ms > last_ms ? progress_ms : last_ms;
+    return limit_ms > 0 && now_ms - last_ms > limit_ms;
 }
 
 /* ---- running what has come in ---- */

@@ -62,7 +62,7 @@ void connection_close(struct connection *connection, enum close_reason reason);
 /* Frees its input at once; it has been closed, and is not the one that runs. */
 void connection_forget_input(struct connection *connection);
 /* Whether it has been silent for longer than it may. */
-bool connection_is_idle(const struct connection *connection, int64_t now_ms);
+bool connection_is_idle(struct connection *connection, int64_t now_ms);
 /* Runs what waits in pending, if it may, and reads on. Called when unsent has gone. */
 void connection_resume(struct connection *connection);
 

@@ -18,6 +18,8 @@ struct unsent {
     uv_write_t request;
     struct ebb_buf sending, waiting;
     size_t counted_bytes; /* what counters.output_bytes holds for all of this */
+    size_t left_bytes;    /* of the write under way, at the last look */
+    int64_t progress_ms;  /* when that became less, as far as was seen */
 };
 
 static void count(struct connection *connection)
@@ -33,6 +35,19 @@ static void count(struct connection *connection)
 size_t unsent_bytes(const struct connection *connection)
 {
     return connection->unsent ? connection->unsent->counted_bytes : 0;
+}
+
+int64_t unsent_progress_ms(struct connection *connection, int64_t now_ms)
+{
+    struct unsent *unsent = connection->unsent;
+    if (!unsent)
+        return 0;
+    size_t left = uv_stream_get_write_queue_size((uv_stream_t *)&connection->tcp);
+    if (left != unsent->left_bytes) {
+        unsent->left_bytes = left;
+        unsent->progress_ms = now_ms;
+    }
+    return unsent->progress_ms;
 }
 
 /* libuv looks at the bytes of a write no more once its handle is being closed. */

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* upkeep.c: the background work: expire, compact, trim. One thread calls it, a slice at a time.
  *
- * A slice (slice.c) holds one shard's lock for about 100 us, and no command waits for it longer than
- * that. Upkeep takes 5 % of a core, up to 25 % while far more is resident than live. It is driven by
- * a timer alone: a server without traffic gives its memory back too.
+ * A slice (slice.c) holds one shard's lock for about 100 us, and no command waits for it longer
+ * than that. Upkeep takes 5 % of a core, up to 25 % while far more is resident than live. It is
+ * driven by a timer alone: a server without traffic gives its memory back too.
  */
 #include "evict.h"
 #include "store_internal.h"

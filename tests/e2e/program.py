@@ -338,6 +338,39 @@ def idle_clients_are_closed(t):
 
 
 @case()
+def a_full_server_still_says_how_it_is(t):
+    server = t.start("--maxclients=1", "--http-maxclients=2")
+    client = t.resp(server)
+    equal(client.call("PING"), "PONG", "the only client")
+    equal(t.http("/healthz", server=server).status, 200, "/healthz of a full server")
+    held = [socket.create_connection(("127.0.0.1", server.http_port)) for _ in range(2)]
+    within(5, lambda: t.http("/healthz", server=server).status == 503, "pages have no limit")
+    equal(client.call("PING"), "PONG", "the client beside too many pages")
+    for connection in held:
+        connection.close()
+
+
+@case(limit=60)
+def a_client_that_takes_a_long_reply_is_not_idle(t):
+    server, size, seconds = t.start("--timeout=1"), 16 << 20, 3
+    t.resp(server).call("SET", "large", b"x" * size)
+    wire = socket.socket()
+    wire.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+    wire.connect(("127.0.0.1", server.resp_port))
+    wire.settimeout(10)
+    wire.sendall(talk.command("GET", "large"))
+    want, got, begin = size + len(b"$%d\r\n\r\n" % size), 0, time.monotonic()
+    while got < want:
+        if got / want > (time.monotonic() - begin) / seconds:
+            time.sleep(0.01)
+            continue
+        part = wire.recv(65536)
+        true(part, "closed after %d of %d bytes, %.1f s" % (got, want, time.monotonic() - begin))
+        got += len(part)
+    wire.close()
+
+
+@case()
 def logs_go_where_told(t):
     path = os.path.join(t.folder, "ebb.log")
     server = t.start("--logfile", path, "--loglevel=debug", "--explain=yes")

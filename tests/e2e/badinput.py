@@ -198,7 +198,9 @@ def oversized_input_is_cut_off(t):
 @case(limit=60)
 def thousands_may_stop_half_way(t):
     count = min(4000 // SCALE, ebb.FILES[1] - 500)
-    equal(t.resp().call("CONFIG", "SET", "http-maxclients", count), "OK", "room for all")
+    client = t.resp()
+    equal(client.call("CONFIG", "SET", "http-maxclients", count), "OK", "room for all")
+    client.close()
     watch = Watch(t)
     rss = t.server.rss()
     wires = []

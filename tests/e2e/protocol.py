@@ -562,3 +562,14 @@ def a_dump_waits_for_its_reader(t):
     for _ in range(3):
         true(again.until(b"\r\nEN\r\n").count(b"\r\n") > count, "mgdump")
     t.memcached().send(b"lru_crawler metadump all\r\n")  # under way when the server ends
+
+
+@case()
+def readme_lists_the_commands(t):
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    with open(os.path.join(root, "README.md"), encoding="utf-8") as file:
+        rows = re.search(r"<!-- commands:.*?-->\n\n(.*?)\n\n", file.read(), re.DOTALL).group(1)
+    listed = [word.lower() for row in rows.split("\n") if not row.startswith("- memcached")
+              for word in row.split(": ")[1].split()]
+    known = [name.decode() for name in t.resp().call("COMMAND", "LIST") if b"|" not in name]
+    equal(sorted(listed), sorted(known), "the commands in README.md")

@@ -180,7 +180,7 @@ def python_redis_pipelines_and_pools(t):
 def python_redis_locks_and_watches(t):
     """Its Lock, which is three scripts, and its optimistic locking."""
     redis = library("redis")
-    db = redis.Redis(port=t.server.resp_port)
+    db = t.own(redis.Redis(host="127.0.0.1", port=t.server.resp_port))
     lock = db.lock("lock", timeout=10)
     true(lock.acquire(blocking=False), "the lock is free")
     true(not db.lock("lock", timeout=10).acquire(blocking=False), "now it is not")

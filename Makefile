@@ -45,7 +45,7 @@ CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
-             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
+             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/tide/*.[ch])
 
 .DEFAULT_GOAL := build
 .PHONY: help run build test unit e2e test-browser debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-alloc install deps \
@@ -165,11 +165,11 @@ $(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o $(B)/bench/hi
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits proc usage wire report workload)
+$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits proc usage wire report workload values)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usage workload) \
+$(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usage workload values) \
                   $(patsubst %.c,$(B)/%.o,$(wildcard alloc/*.c))
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm

@@ -43,12 +43,14 @@ SRC  := $(wildcard alloc/*.c proto/*.c server/*.c server/*/*.c)
 OBJ  := $(SRC:%.c=$(B)/%.o) $(B)/server/admin/assets_data.o $(LLHTTP_OBJ)
 CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+TIDE := $(patsubst %.c,$(B)/%.o,$(filter-out bench/tide/main.c,$(wildcard bench/tide/*.c))) \
+        $(B)/bench/values.o $(B)/bench/tide/builtin_data.o
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/tide/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e test-browser debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-alloc install deps \
+.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-alloc install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -70,11 +72,13 @@ test: deps-test ## install what is missing and run all tests
 unit: unit-programs ## run the unit and model tests of VARIANT (T=name for one)
 	@tests/run.sh unit $(B) $(T)
 
-e2e: build ## run the end-to-end tests of VARIANT (T=name for one)
+e2e: build tide ## run the end-to-end tests of VARIANT (T=name for one)
 	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
 
 test-browser: build ## the page in a headless Chromium alone; leaves pictures in build/page-pictures
 	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
+
+tide: $(B)/tide ## build tide, which load-tests how memory comes back
 
 debug: ## build without optimisation, for a debugger
 	@$(MAKE) --no-print-directory VARIANT=debug build
@@ -121,11 +125,12 @@ bench-hit: build bench-programs ## misses at equal resident memory, beside redis
 bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
 	@bench/alloc.sh $(B)/bench/alloc
 
-install: build library ## install the server and the allocator's library under PREFIX (default /usr/local)
+install: build tide library ## install the server, tide and the allocator's library under PREFIX (default /usr/local)
 	install -D -m 755 $(B)/ebb $(DESTDIR)$(PREFIX)/bin/ebb
 	install -D -m 644 alloc/ebb_alloc.h $(DESTDIR)$(PREFIX)/include/ebb_alloc.h
 	install -D -m 644 $(B)/libebb_alloc.a $(DESTDIR)$(PREFIX)/lib/libebb_alloc.a
 	install -D -m 755 $(B)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	install -D -m 755 $(B)/tide $(DESTDIR)$(PREFIX)/bin/tide
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libebb_alloc.so
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' alloc/ebb_alloc.pc.in \
@@ -150,7 +155,7 @@ clean: ## remove everything built
 .PHONY: unit-programs thread-programs bench-programs library
 library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
-bench-programs: $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits
+bench-programs: $(B)/tide $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits
 thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
 
 $(B)/ebb: $(OBJ)
@@ -160,6 +165,21 @@ $(B)/ebb: $(OBJ)
 $(B)/tests/test_%: $(B)/tests/test_%.o $(CORE) $(SUPPORT)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(B)/tests/test_tide_%: $(B)/tests/test_tide_%.o $(TIDE)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(B)/tide: $(B)/bench/tide/main.o $(TIDE)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -luv -ljansson -lpthread -lm
+
+$(B)/bench/tide/result.o: CFLAGS_ALL += -DTIDE_VERSION='"$(VERSION)"'
+
+$(B)/bench/tide/builtin_data.o: bench/tide/builtin_data.S bench/tide/builtin.def $(wildcard bench/tide/scenarios/*)
+	@mkdir -p $(@D)
+	@echo "  embed   bench/tide/scenarios"
+	@$(CC) -Wa,-I,bench/tide/scenarios -c -o $@ $<
 
 $(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o $(B)/bench/hits.o,$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
 	@echo "  link    $@"

@@ -11,10 +11,10 @@
 
 #include "steps.h"
 
-#define TICK_MS         5
-#define FOLLOW_FACTOR   1.05
-#define FOLLOW_BYTES    (8.0 * 1024 * 1024)
-#define NEAR_EXPIRY     20 /* tenths of a second that the server's clock and ours may differ */
+#define TICK_MS          5
+#define FOLLOW_FACTOR    1.05
+#define FOLLOW_BYTES     (8.0 * 1024 * 1024)
+#define NEAR_EXPIRY      20 /* tenths of a second that the server's clock and ours may differ */
 #define PATIENCE_SECONDS 60
 
 double engine_seconds(const struct engine *engine)
@@ -47,7 +47,8 @@ static void note_missing(struct engine *engine, const struct asked *asked)
     engine->counts.misses += asked->verb == VERB_GET;
     if (engine->is_evicting && engine->stage == STAGE_VERIFY)
         steps_forget(engine, &asked->item);
-    if (engine->is_evicting || (asked->item.expires != 0 && asked->item.expires <= now + NEAR_EXPIRY))
+    if (engine->is_evicting ||
+        (asked->item.expires != 0 && asked->item.expires <= now + NEAR_EXPIRY))
         return;
     engine->counts.missing++;
 }

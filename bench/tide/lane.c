@@ -311,8 +311,8 @@ bool lane_receive(struct lane *lane, lane_on_reply on_reply, void *context)
         lane->in = in;
         lane->in_capacity = capacity;
     }
-    ssize_t got = recv(lane->descriptor, lane->in + lane->in_length,
-                       lane->in_capacity - lane->in_length, 0);
+    ssize_t got =
+        recv(lane->descriptor, lane->in + lane->in_length, lane->in_capacity - lane->in_length, 0);
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
     if (got <= 0) {

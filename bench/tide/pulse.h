@@ -20,10 +20,10 @@ struct pulse {
     pthread_t thread;
     int descriptor;
     enum protocol protocol;
-    bool is_stopping, is_running;     /* atomic: is_stopping */
-    uint64_t due_ns;                  /* of the question not answered yet, atomic; 0: none */
-    uint64_t longest_ns;              /* since it was last taken, atomic */
-    uint64_t buckets[PULSE_BUCKETS];  /* atomic */
+    bool is_stopping, is_running;    /* atomic: is_stopping */
+    uint64_t due_ns;                 /* of the question not answered yet, atomic; 0: none */
+    uint64_t longest_ns;             /* since it was last taken, atomic */
+    uint64_t buckets[PULSE_BUCKETS]; /* atomic */
 };
 
 struct pulse_result {

@@ -40,13 +40,15 @@ static void find_charge(struct source *source)
     char text[4096], *save = NULL;
     if (!read_proc(source->pid, "cgroup", text, sizeof text))
         return;
-    for (char *line = strtok_r(text, "\n", &save); line != NULL; line = strtok_r(NULL, "\n", &save)) {
+    for (char *line = strtok_r(text, "\n", &save); line != NULL;
+         line = strtok_r(NULL, "\n", &save)) {
         const char *path = strrchr(line, ':');
         bool is_v2 = strncmp(line, "0::", 3) == 0;
         if (path == NULL || (!is_v2 && strstr(line, ":memory:") == NULL))
             continue;
-        snprintf(source->charge_path, sizeof source->charge_path, "/sys/fs/cgroup%s%.300s/memory.%s",
-                 is_v2 ? "" : "/memory", path + 1, is_v2 ? "current" : "usage_in_bytes");
+        snprintf(source->charge_path, sizeof source->charge_path,
+                 "/sys/fs/cgroup%s%.300s/memory.%s", is_v2 ? "" : "/memory", path + 1,
+                 is_v2 ? "current" : "usage_in_bytes");
         if (access(source->charge_path, R_OK) == 0)
             return;
         source->charge_path[0] = '\0';
@@ -89,7 +91,8 @@ bool source_read(const struct source *source, bool is_exact, struct reading *rea
         reading->charged = strtod(text, NULL);
     if (clock_getcpuclockid(source->pid, &clock) == 0 && clock_gettime(clock, &cpu) == 0)
         reading->cpu_seconds = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
-    const char *rest = read_proc(source->pid, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
+    const char *rest =
+        read_proc(source->pid, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
     if (rest != NULL &&
         sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu", &minor, &major) == 2)
         reading->faults = (double)(minor + major);
@@ -150,11 +153,11 @@ double server_live_bytes(const struct addrinfo *address, enum protocol protocol)
     if (server_ask(address, is_resp ? "INFO\r\nPING\r\n" : "stats\r\n",
                    is_resp ? "+PONG\r\n" : "END\r\n", answer, sizeof answer) < 0)
         return NAN;
-    if (is_resp)
-        return answer_number(answer, "\nlive_bytes:");
-    double live = answer_number(answer, "STAT live_bytes ");
-    if (!isnan(live))
-        return live;
+    if (is_resp) /* Redis's figure of that name has its overhead in it */
+        return strstr(answer, "ebb_version:") != NULL
+                   ? answer_number(answer, "\nused_memory_dataset:")
+                   : NAN;
+    bool is_ebb = strstr(answer, "ebb_version") != NULL;
     return answer_number(answer, "STAT bytes ") -
-           MEMCACHED_BESIDE * answer_number(answer, "STAT curr_items ");
+           (is_ebb ? 0 : MEMCACHED_BESIDE * answer_number(answer, "STAT curr_items "));
 }

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* steps.c: see steps.h. A place is chosen, its lane asked for room, and only then the model changed:
- * what does not fit is chosen again.
+/* steps.c: see steps.h. A place is chosen, its lane asked for room, and only then the model
+ * changed: what does not fit is chosen again.
  */
 #include "steps.h"
 
@@ -97,8 +97,7 @@ static size_t pick(struct engine *engine, double zipf)
 static enum step fill(struct engine *engine, const struct phase *phase)
 {
     struct model *model = &engine->model;
-    if (phase->items > 0 ? engine->added >= phase->items
-                         : engine->written >= engine->target_items)
+    if (phase->items > 0 ? engine->added >= phase->items : engine->written >= engine->target_items)
         return STEP_DONE;
     uint64_t next = next_bytes(engine, phase) + key_length(model->next_id, model->key_lengths);
     if (phase->live_bytes > 0 && model->count > 0 && model->live_bytes + next > phase->live_bytes)
@@ -171,8 +170,7 @@ static bool is_ahead_of_rate(const struct engine *engine, const struct phase *ph
         return false;
     uint64_t sent_since =
         engine->counts.operations - engine->phase_counts.operations + engine->in_flight;
-    return (double)sent_since >=
-           phase->rate * (engine_seconds(engine) - engine->stage_begin);
+    return (double)sent_since >= phase->rate * (engine_seconds(engine) - engine->stage_begin);
 }
 
 enum step steps_next(struct engine *engine, const struct phase *phase)
@@ -212,9 +210,9 @@ void steps_begin(struct engine *engine, const struct phase *phase)
                                    ? phase->live_bytes - model->live_bytes
                                    : 0;
     else if (phase->kind == PHASE_DELETE)
-        engine->target_items =
-            phase->items > 0 ? phase->items
-                             : model->count - (uint64_t)(share * (double)model->count + 0.5);
+        engine->target_items = phase->items > 0
+                                   ? phase->items
+                                   : model->count - (uint64_t)(share * (double)model->count + 0.5);
     else
         engine->target_items = (uint64_t)(share * (double)model->count + 0.5);
     if (phase->kind == PHASE_DELETE && (phase->every > 0 || phase->order == ORDER_OLDEST))

@@ -13,6 +13,7 @@
 
 #define ANSWER_BYTES     65536
 #define ASK_SECONDS      2
+#define EBB_BESIDE       4  /* its header, without what some items have more */
 #define MEMCACHED_BESIDE 59 /* header 48, CAS 8, the key's zero, the value's line end */
 
 /* ---- the process ---- */
@@ -159,5 +160,5 @@ double server_live_bytes(const struct addrinfo *address, enum protocol protocol)
                    : NAN;
     bool is_ebb = strstr(answer, "ebb_version") != NULL;
     return answer_number(answer, "STAT bytes ") -
-           (is_ebb ? 0 : MEMCACHED_BESIDE * answer_number(answer, "STAT curr_items "));
+           (is_ebb ? EBB_BESIDE : MEMCACHED_BESIDE) * answer_number(answer, "STAT curr_items ");
 }

@@ -31,7 +31,7 @@ ssize_t server_ask(const struct addrinfo *address, const char *question, const c
 double answer_number(const char *answer, const char *name);
 
 /* Keys and values by the server's own count; NAN if it has none. memcached: bytes less what an
- * item has beside them; Ebb: INFO's used_memory_dataset, stats' bytes. */
+ * item has beside them; Ebb: INFO's used_memory_dataset, stats' bytes less its header. */
 double server_live_bytes(const struct addrinfo *address, enum protocol protocol);
 double server_items(const struct addrinfo *address, enum protocol protocol);
 

@@ -67,6 +67,7 @@ struct cmd_context {
     const struct command *command; /* after cmd_run_resp(): the row it was, NULL: unknown */
     const struct ebb_slice *args;  /* args[0] is the name */
     uint32_t count;
+    const struct store_key *named; /* one of args that was named as a key ahead; NULL: none was */
     struct ebb_reply reply;
     struct command_clock *clock; /* NULL: nobody wants to know how long it takes */
     uint64_t took_ns;            /* after cmd_run_resp(): 0 if it was not timed by itself */

@@ -46,8 +46,14 @@ void reply_help(struct cmd_context *context, const char *container, const char *
 static inline struct store_key enter_key(struct cmd_context *context, uint32_t index)
 {
     struct ebb_slice name = context->args[index];
-    return store_enter_name(context->store, (unsigned)context->client->database, name.data,
-                            name.len);
+    unsigned database = (unsigned)context->client->database;
+    const struct store_key *named = context->named;
+    if (named != NULL && named->data == name.data) {
+        store_enter(context->store, named);
+        if (!store_is_renumbered(context->store, database, named))
+            return *named;
+    }
+    return store_enter_name(context->store, database, name.data, name.len);
 }
 
 /* A read that the statistics count as hit or miss. */

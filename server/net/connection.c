@@ -136,11 +136,12 @@ bool connection_is_idle(struct connection *connection, int64_t now_ms)
 
 /* ---- running what has come in ---- */
 
-static void swap_args(struct ebb_args *a, struct ebb_args *b)
+static void swap_args(struct worker *worker, struct pending *pending)
 {
-    struct ebb_args other = *a;
-    *a = *b;
-    *b = other;
+    struct ebb_args other = worker->args[0];
+    worker->args[0] = pending->args;
+    pending->args = other;
+    worker->has_grown = true;
 }
 
 /* Takes up the parser where it stood, or at the start of a command. */
@@ -154,7 +155,7 @@ static void load_parser(struct connection *connection)
         return;
     }
     worker->parser = pending->parser;
-    swap_args(&worker->args[0], &pending->args);
+    swap_args(worker, pending);
 }
 
 static void refuse_long_command(struct connection *connection)
@@ -188,7 +189,7 @@ static void keep_rest(struct connection *connection, const char *rest, size_t le
     }
     pending->need_bytes = need;
     pending->parser = worker->parser;
-    swap_args(&worker->args[0], &pending->args);
+    swap_args(worker, pending);
     count_pending(connection);
     claims_admit(connection, need);
     claims_update(connection);

@@ -103,6 +103,7 @@ static void refuse(struct connection *connection)
 static size_t run(struct connection *connection, char *bytes, size_t len)
 {
     struct worker *worker = connection_worker(connection);
+    uint32_t capacity = worker->mc_command.keys.capacity;
     size_t done = 0;
     while (done < len && connection_is_open(connection)) {
         set_limit(connection);
@@ -115,6 +116,7 @@ static size_t run(struct connection *connection, char *bytes, size_t len)
         done += (size_t)used;
         run_command(connection);
     }
+    worker->has_grown |= worker->mc_command.keys.capacity != capacity;
     return done;
 }
 

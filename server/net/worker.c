@@ -24,8 +24,10 @@
 
 char *worker_in(struct worker *worker)
 {
-    if (!worker->in)
+    if (!worker->in) {
         worker->in = malloc(WORKER_IN_BYTES);
+        worker->has_grown = true;
+    }
     return worker->in;
 }
 
@@ -64,11 +66,14 @@ static void release_args(struct worker *worker, uint32_t keep)
 void worker_settle(struct worker *worker)
 {
     size_t keep = worker->config.admin ? WORKER_OUT_KEEP_HTTP : WORKER_OUT_KEEP_BYTES;
+    worker->was_used = true;
+    if (!worker->has_grown && worker->out.capacity == worker->counted_out_bytes)
+        return;
     if (worker->out.capacity > keep)
         ebb_buf_release(&worker->out);
     release_args(worker, WORKER_ARGS_KEEP);
     count_buffers(worker);
-    worker->was_used = true;
+    worker->has_grown = false;
 }
 
 /* A worker that rests holds nothing. */

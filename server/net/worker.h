@@ -82,6 +82,7 @@ struct worker {
     size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */
     size_t claim_bytes;                         /* for the buffers above; see claims.h */
     bool was_used;                              /* since the last tick */
+    bool has_grown; /* `in` or arrays of arguments, since the counters were brought up to date */
 
     uv_thread_t thread;
     uv_mutex_t mutex;

@@ -48,6 +48,7 @@ struct slices {
                                  one each time it lets go */
     bool has_more;            /* the last one left something to do */
     int64_t overdue_ms;       /* how late the most overdue visit was */
+    int64_t due_ms;           /* of the next visit, after the last slice; 0: none */
     size_t reclaimable_bytes; /* by compaction, after the last one */
     unsigned compactions;     /* which heap is first */
     size_t untouched_bytes;   /* in spans, after the last one: not resident yet */

@@ -213,8 +213,11 @@ size_t store_usage(struct store_session *session, const struct store_key *key);
 
 /* ---- upkeep: bounded background work, called from one thread only ---- */
 
+/* From here on a wait means that there is nothing to do. */
+#define STORE_IDLE_US 100000u
 /* Does at most one slice (about 100 us) of what is due: expire, compact, trim. Returns the
- * microseconds after which it wants to be called again. */
+ * microseconds after which it wants to be called again: STORE_IDLE_US or more, up to a second, when
+ * there is nothing to do, and as long as nobody uses the store there will not be before then. */
 uint64_t store_upkeep(struct store *store);
 /* Compacts and trims everything that can be, in slices, before it returns (MEMORY PURGE). */
 void store_purge(struct store_session *session);

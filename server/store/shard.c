@@ -213,13 +213,18 @@ static bool lies_in(const struct shard *shard, const struct found *found, const 
     return len > 0 && data < item + item_bytes(&found->item.meta) && data + len > item;
 }
 
+bool shard_may_change(const struct shard *shard, ebb_ref ref)
+{
+    return !ebb_is_pinned(shard->items, ref);
+}
+
 /* A new item may be written over the old one when it takes the same slot, nobody is reading the old
  * one, and the new value is not made of it. */
 static bool can_overwrite(struct shard *shard, const struct found *found, size_t bytes,
                           const struct pieces *value)
 {
     return ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes) &&
-           !ebb_is_pinned(shard->items, found->ref) &&
+           shard_may_change(shard, found->ref) &&
            !lies_in(shard, found, value->head, value->head_len) &&
            !lies_in(shard, found, value->tail, value->tail_len);
 }
@@ -252,6 +257,60 @@ static void count_overwrite(struct shard *shard, const struct found *found, size
     count(shard, &found->item.meta, -1);
 }
 
+/* 0: up to 64 bytes, 1: up to 256, and so on by four. */
+static unsigned size_bucket(size_t bytes)
+{
+    unsigned bits = bytes <= 64 ? 0 : 64u - 6u - (unsigned)__builtin_clzll(bytes - 1);
+    unsigned bucket = (bits + 1) / 2;
+    return bucket < STORE_SIZE_BUCKETS ? bucket : STORE_SIZE_BUCKETS - 1;
+}
+
+static void count_stored(struct shard *shard, size_t bytes)
+{
+    stat_add(&shard->stats.stored_sizes[size_bucket(bytes)], 1);
+    stat_add(&shard->stats.stored_bytes, bytes);
+}
+
+/* What is to be noted of an item that has got its value. */
+static void note_put(struct shard *shard, ebb_ref ref, const struct item_meta *meta)
+{
+    count(shard, meta, +1);
+    note_due(shard, ref, meta);
+    count_stored(shard, meta->value_len);
+}
+
+/* Whether the value begins as the present one does and the item can be continued where it is: in
+ * its slot, or as a large object, which the heap makes longer without copying it. */
+static bool can_continue(const struct shard *shard, const struct found *found,
+                         const struct item_meta *meta, const struct pieces *value)
+{
+    size_t bytes = item_bytes(meta), slot_bytes = ebb_slot_bytes(shard->items, found->ref);
+    bool is_large = bytes > EBB_LARGE_BYTES && slot_bytes > EBB_LARGE_BYTES;
+    return value->head == found->item.value && value->head_len <= found->item.meta.value_len &&
+           item_header_bytes(meta) == found->item.header_bytes &&
+           (is_large || ebb_round_bytes(bytes) == slot_bytes) &&
+           shard_may_change(shard, found->ref) &&
+           !lies_in(shard, found, value->tail, value->tail_len);
+}
+
+/* Writes the tail behind the head that is there. On failure nothing has changed. */
+static int continue_item(struct shard *shard, const struct found *found,
+                         const struct item_meta *meta, const struct pieces *value)
+{
+    size_t bytes = item_bytes(meta);
+    ebb_ref ref = found->ref;
+    if (ebb_resize(shard->items, &ref, bytes) != 0)
+        return STORE_ENOMEM;
+    *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+    count_overwrite(shard, found, bytes);
+    char *item = ebb_at(shard->base, ref);
+    uint32_t header_bytes = item_write_header(item, meta);
+    if (value->tail_len > 0)
+        memcpy(item + header_bytes + meta->key_len + value->head_len, value->tail, value->tail_len);
+    note_put(shard, ref, meta);
+    return STORE_OK;
+}
+
 /* Puts `ref` of so many bytes where the old item was, or anew. On failure frees it. */
 static int adopt(struct shard *shard, const struct store_key *key, const struct found *found,
                  ebb_ref ref, size_t bytes)
@@ -271,20 +330,6 @@ static int adopt(struct shard *shard, const struct store_key *key, const struct 
     return STORE_ENOMEM;
 }
 
-/* 0: up to 64 bytes, 1: up to 256, and so on by four. */
-static unsigned size_bucket(size_t bytes)
-{
-    unsigned bits = bytes <= 64 ? 0 : 64u - 6u - (unsigned)__builtin_clzll(bytes - 1);
-    unsigned bucket = (bits + 1) / 2;
-    return bucket < STORE_SIZE_BUCKETS ? bucket : STORE_SIZE_BUCKETS - 1;
-}
-
-static void count_stored(struct shard *shard, size_t bytes)
-{
-    stat_add(&shard->stats.stored_sizes[size_bucket(bytes)], 1);
-    stat_add(&shard->stats.stored_bytes, bytes);
-}
-
 int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,
               struct item_meta meta, const struct pieces *value)
 {
@@ -298,11 +343,15 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
     if (found != NULL && can_overwrite(shard, found, bytes, value)) {
         count_overwrite(shard, found, bytes);
         write_item(ebb_at(shard->base, found->ref), &meta, key->data, value);
-        count(shard, &meta, +1);
-        note_due(shard, found->ref, &meta);
-        count_stored(shard, len);
+        note_put(shard, found->ref, &meta);
         shard_note_change(shard, key);
         return STORE_OK;
+    }
+    if (found != NULL && can_continue(shard, found, &meta, value)) {
+        int error = continue_item(shard, found, &meta, value);
+        if (error == STORE_OK)
+            shard_note_change(shard, key);
+        return error;
     }
     ebb_ref ref = ebb_alloc(shard->items, bytes);
     if (ref == 0)
@@ -311,9 +360,7 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
     int error = adopt(shard, key, found, ref, bytes);
     if (error != STORE_OK)
         return error;
-    count(shard, &meta, +1);
-    note_due(shard, ref, &meta);
-    count_stored(shard, len);
+    note_put(shard, ref, &meta);
     shard_note_change(shard, key);
     return STORE_OK;
 }
@@ -324,7 +371,7 @@ int shard_relabel(struct shard *shard, struct found *found, struct item_meta met
     size_t bytes = item_bytes(&meta), payload = (size_t)meta.key_len + meta.value_len;
     char *item = ebb_at(shard->base, found->ref);
     if (ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes) &&
-        !ebb_is_pinned(shard->items, found->ref)) {
+        shard_may_change(shard, found->ref)) {
         memmove(item + item_header_bytes(&meta), old->key, payload);
     } else {
         ebb_ref ref = ebb_alloc(shard->items, bytes);

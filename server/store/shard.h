@@ -106,6 +106,9 @@ struct pieces {
     const char *head, *tail;
     size_t head_len, tail_len;
 };
+/* Whether the bytes of an item may be changed where they lie: nobody is reading them without the
+ * lock. Who may not must put a new item in its place. */
+bool shard_may_change(const struct shard *shard, ebb_ref ref);
 /* Gives the key a value. `found` is its present item, or NULL. meta's lengths are filled in here.
  */
 int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,

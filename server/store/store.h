@@ -129,7 +129,8 @@ int store_set(struct store_session *session, const struct store_key *key,
 int store_set_marked(struct store_session *session, const struct store_key *key,
                      const struct store_value *value, unsigned marks, uint64_t unique);
 /* Sets the value's bytes to head + tail, keeping time and flags (no marks) of an existing item; one
- * of the two is usually the present value (append, prepend). */
+ * of the two is usually the present value (append, prepend). Where the head is its beginning, the
+ * item is continued in place if it can be, and no byte of it copied. */
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
                size_t head_len, const char *tail, size_t tail_len);
 /* The value's bytes, to be changed where they lie; their number stays. Good until the next call

@@ -35,7 +35,7 @@ struct shard_stats {
     size_t lookups, hits, sets, deletes;
     size_t expired_lazy, expired_active, expired_bytes;
     size_t evicted[STORE_EVICT_REASONS], evicted_bytes[STORE_EVICT_REASONS];
-    size_t evicted_unfetched;
+    size_t evicted_unfetched, evicted_early;
     size_t evicted_ages[STORE_AGE_BUCKETS], evicted_age_seconds; /* of victims of known age */
     size_t rejected_memory;
     size_t large_item_bytes; /* of items above EBB_LARGE_BYTES */

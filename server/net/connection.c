@@ -282,6 +282,7 @@ static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *roo
     struct worker *worker = connection_worker(connection);
     if (read_bytes == 0)
         return;
+    service_note_work(worker->config.service);
     if (read_bytes < 0) {
         on_read_end(connection, (int)read_bytes);
         return;
@@ -369,6 +370,7 @@ void connection_open(struct worker *worker, const struct handover *handover)
     connection->tcp.data = connection;
     init_client(connection, handover);
     link_in(worker, connection);
+    worker_stir(worker);
     counter_add(&worker->counters.connection_bytes, struct_bytes(connection));
     counter_add(&worker->counters.connections[handover->protocol], 1);
     counter_add(&worker->counters.accepted[handover->protocol], 1);

@@ -67,6 +67,7 @@ void worker_settle(struct worker *worker)
 {
     size_t keep = worker->config.admin ? WORKER_OUT_KEEP_HTTP : WORKER_OUT_KEEP_BYTES;
     worker->was_used = true;
+    worker_stir(worker);
     if (!worker->has_grown && worker->out.capacity == worker->counted_out_bytes)
         return;
     if (worker->out.capacity > keep)
@@ -179,15 +180,38 @@ static void sweep(struct worker *worker)
     }
 }
 
+static bool sweeps(const struct worker *worker)
+{
+    const struct options *options = worker->config.service->options;
+    return worker->connection_count > 0 &&
+           (worker->config.admin || options_number(&options->timeout) > 0);
+}
+
+/* Nobody is to be closed for being idle, and nobody holds anything. */
+static bool may_rest(const struct worker *worker)
+{
+    const struct counters *counters = &worker->counters;
+    return !sweeps(worker) && worker->waiting_count == 0 && counters->input_bytes == 0 &&
+           counters->output_bytes == 0;
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct worker *worker = tick->data;
-    if (worker->config.admin || options_number(&worker->config.service->options->timeout) > 0)
+    if (sweeps(worker))
         sweep(worker);
     claims_tick(worker);
     if (!worker->was_used && worker->counted_in_bytes + worker->counted_out_bytes > 0)
         release_buffers(worker);
     worker->was_used = false;
+    if (may_rest(worker))
+        uv_timer_stop(tick);
+}
+
+void worker_stir(struct worker *worker)
+{
+    if (!uv_is_active((uv_handle_t *)&worker->tick))
+        uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
 }
 
 /* ---- coming and going ---- */
@@ -223,6 +247,7 @@ void worker_kill(struct client *client)
 static void on_wake(uv_async_t *wake)
 {
     struct worker *worker = wake->data;
+    worker_stir(worker);
     if (__atomic_exchange_n(&worker->has_killed, false, __ATOMIC_ACQ_REL))
         close_killed(worker);
     uv_mutex_lock(&worker->mutex);
@@ -276,6 +301,11 @@ void worker_stop(struct worker *worker)
     uv_mutex_unlock(&worker->mutex);
     if (is_first)
         uv_async_send(&worker->wake);
+}
+
+void worker_wake(struct worker *worker)
+{
+    uv_async_send(&worker->wake);
 }
 
 static void run(void *context)

@@ -61,7 +61,7 @@ struct worker_timing {
 struct worker {
     uv_loop_t loop;
     uv_async_t wake;
-    uv_timer_t tick; /* once a second */
+    uv_timer_t tick; /* once a second, but while there is nothing to look after */
     uv_check_t turn; /* at the end of each turn of the loop that served somebody */
     struct worker_config config;
     struct store_session session;
@@ -105,6 +105,8 @@ void worker_give(struct worker *worker, const struct handover *handover);
 void worker_kill(struct client *client);
 /* From any thread: the worker closes everything, and its loop ends. */
 void worker_stop(struct worker *worker);
+/* From any thread: the worker looks around once more, for a setting has changed. */
+void worker_wake(struct worker *worker);
 
 /* ---- for connections and dialects, on the worker's thread ---- */
 
@@ -115,6 +117,8 @@ void worker_end(struct worker *worker);
  * it takes its share of the batch. */
 void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
                 uint64_t took_ns);
+/* Starts the tick anew, if it has stopped: there is something to look after. */
+void worker_stir(struct worker *worker);
 /* The read buffer, or NULL without memory. */
 char *worker_in(struct worker *worker);
 /* Gives back what a large command made grow, and brings the byte counters up to date. */

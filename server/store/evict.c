@@ -280,6 +280,8 @@ static void count_eviction(struct shard *shard, const struct found *found)
     const struct item_meta *meta = &found->item.meta;
     stat_add(&shard->stats.evicted[reason], 1);
     stat_add(&shard->stats.evicted_bytes[reason], (size_t)meta->key_len + meta->value_len);
+    if (limit_reclaimable(shard->store) > stat_read(&shard->store->limit.compact_bytes))
+        stat_add(&shard->stats.evicted_early, 1);
     stat_add(&shard->stats.evicted_unfetched, use_is_unfetched(order_of(shard), use));
     note_age(shard, use);
 }

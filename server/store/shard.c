@@ -227,6 +227,11 @@ static bool lies_in(const struct shard *shard, const struct found *found, const 
     return len > 0 && data < item + item_view_bytes(&found->item) && data + len > item;
 }
 
+bool shard_may_change(const struct shard *shard, ebb_ref ref)
+{
+    return !ebb_is_pinned(shard->items, ref);
+}
+
 /* A new item may be written over the old one when it takes the same slot, nobody is reading the old
  * one, and the new value is not made of it. */
 static bool can_overwrite(struct shard *shard, const struct found *found, size_t bytes,
@@ -234,7 +239,7 @@ static bool can_overwrite(struct shard *shard, const struct found *found, size_t
 {
     bool is_fitting = bytes == item_view_bytes(&found->item) ||
                       ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes);
-    return is_fitting && !ebb_is_pinned(shard->items, found->ref) &&
+    return is_fitting && shard_may_change(shard, found->ref) &&
            !lies_in(shard, found, value->head, value->head_len) &&
            !lies_in(shard, found, value->tail, value->tail_len);
 }
@@ -265,27 +270,6 @@ static void count_overwrite(struct shard *shard, const struct found *found,
     count_replaced(shard, &found->item, meta, header_bytes, slot_use(*found->at.slot));
 }
 
-/* Puts the item at `ref` where the old one was, or anew. On failure frees it. */
-static int adopt(struct shard *shard, const struct store_key *key, const struct found *found,
-                 ebb_ref ref, const struct item_meta *meta, uint32_t header_bytes)
-{
-    size_t bytes = (size_t)header_bytes + meta->key_len + meta->value_len;
-    if (found != NULL) {
-        count_overwrite(shard, found, meta, header_bytes);
-        *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
-        ebb_free(shard->items, found->ref);
-        return STORE_OK;
-    }
-    unsigned use = evict_born(shard, key->hash, bytes);
-    if (index_insert(&shard->index, key->hash, ref, use) != 0) {
-        ebb_free(shard->items, ref);
-        return STORE_ENOMEM;
-    }
-    evict_count(shard, use, bytes, +1);
-    count(shard, meta, header_bytes, +1);
-    return STORE_OK;
-}
-
 /* 0: up to 64 bytes, 1: up to 256, and so on by four. */
 static unsigned size_bucket(size_t bytes)
 {
@@ -308,6 +292,60 @@ static void note_stored(struct shard *shard, const struct store_key *key, ebb_re
     shard_note_change(shard, key);
 }
 
+/* Whether the value begins as the present one does and the item can be continued where it is: in
+ * its slot, or as a large object, which the heap makes longer without copying it. */
+static bool can_continue(const struct shard *shard, const struct found *found,
+                         const struct item_meta *meta, const struct pieces *value)
+{
+    size_t bytes = item_bytes(meta), slot_bytes = ebb_slot_bytes(shard->items, found->ref);
+    bool is_large = bytes > EBB_LARGE_BYTES && slot_bytes > EBB_LARGE_BYTES;
+    return value->head == found->item.value && value->head_len <= found->item.meta.value_len &&
+           item_header_bytes(meta) == found->item.header_bytes &&
+           (is_large || ebb_round_bytes(bytes) == slot_bytes) &&
+           shard_may_change(shard, found->ref) &&
+           !lies_in(shard, found, value->tail, value->tail_len);
+}
+
+/* Writes the tail behind the head that is there. On failure nothing has changed. */
+static int continue_item(struct shard *shard, const struct store_key *key,
+                         const struct found *found, const struct item_meta *meta,
+                         const struct pieces *value)
+{
+    size_t bytes = item_bytes(meta);
+    ebb_ref ref = found->ref;
+    if (ebb_resize(shard->items, &ref, bytes) != 0)
+        return STORE_ENOMEM;
+    *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+    char *item = ebb_at(shard->base, ref);
+    uint32_t header_bytes = item_write_header(item, meta);
+    count_overwrite(shard, found, meta, header_bytes);
+    if (value->tail_len > 0)
+        memcpy(item + header_bytes + meta->key_len + value->head_len, value->tail, value->tail_len);
+    note_stored(shard, key, ref, meta);
+    return STORE_OK;
+}
+
+/* Puts the item at `ref` where the old one was, or anew. On failure frees it. */
+static int adopt(struct shard *shard, const struct store_key *key, const struct found *found,
+                 ebb_ref ref, const struct item_meta *meta, uint32_t header_bytes)
+{
+    size_t bytes = (size_t)header_bytes + meta->key_len + meta->value_len;
+    if (found != NULL) {
+        count_overwrite(shard, found, meta, header_bytes);
+        *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+        ebb_free(shard->items, found->ref);
+        return STORE_OK;
+    }
+    unsigned use = evict_born(shard, key->hash, bytes);
+    if (index_insert(&shard->index, key->hash, ref, use) != 0) {
+        ebb_free(shard->items, ref);
+        return STORE_ENOMEM;
+    }
+    evict_count(shard, use, bytes, +1);
+    count(shard, meta, header_bytes, +1);
+    return STORE_OK;
+}
+
 int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,
               struct item_meta meta, const struct pieces *value)
 {
@@ -325,6 +363,8 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
         note_stored(shard, key, found->ref, &meta);
         return STORE_OK;
     }
+    if (found != NULL && can_continue(shard, found, &meta, value))
+        return continue_item(shard, key, found, &meta, value);
     ebb_ref ref = ebb_alloc(shard->items, bytes);
     if (ref == 0)
         return STORE_ENOMEM;
@@ -341,7 +381,7 @@ int shard_relabel(struct shard *shard, struct found *found, struct item_meta met
     size_t bytes = item_bytes(&meta), payload = (size_t)meta.key_len + meta.value_len;
     char *item = ebb_at(shard->base, found->ref);
     if (ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes) &&
-        !ebb_is_pinned(shard->items, found->ref)) {
+        shard_may_change(shard, found->ref)) {
         memmove(item + item_header_bytes(&meta), old->key, payload);
     } else {
         ebb_ref ref = ebb_alloc(shard->items, bytes);

@@ -129,7 +129,8 @@ int store_set(struct store_session *session, const struct store_key *key,
 int store_set_marked(struct store_session *session, const struct store_key *key,
                      const struct store_value *value, unsigned marks, uint64_t unique);
 /* Sets the value's bytes to head + tail, keeping time and flags (no marks) of an existing item; one
- * of the two is usually the present value (append, prepend). */
+ * of the two is usually the present value (append, prepend). Where the head is its beginning, the
+ * item is continued in place if it can be, and no byte of it copied. */
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
                size_t head_len, const char *tail, size_t tail_len);
 /* The value's bytes, to be changed where they lie; their number stays. Good until the next call
@@ -213,8 +214,11 @@ size_t store_usage(struct store_session *session, const struct store_key *key);
 
 /* ---- upkeep: bounded background work, called from one thread only ---- */
 
+/* From here on a wait means that there is nothing to do. */
+#define STORE_IDLE_US 100000u
 /* Does at most one slice (about 100 us) of what is due: expire, compact, trim. Returns the
- * microseconds after which it wants to be called again. */
+ * microseconds after which it wants to be called again: STORE_IDLE_US or more, up to a second, when
+ * there is nothing to do, and as long as nobody uses the store there will not be before then. */
 uint64_t store_upkeep(struct store *store);
 /* Compacts and trims everything that can be, in slices, before it returns (MEMORY PURGE). */
 void store_purge(struct store_session *session);

@@ -40,6 +40,18 @@ void reply_rewind(struct cmd_context *context, size_t len);
 void reply_help(struct cmd_context *context, const char *container, const char *const *lines,
                 size_t count);
 
+/* Pins the value, of which `len` bytes are about to be sent, if that is better than copying them:
+ * then reply_splice() must follow. */
+bool reply_may_splice(struct cmd_context *context, const struct store_key *key,
+                      const struct store_value *value, size_t len);
+/* Bytes of the value and a line end. */
+void reply_splice(struct cmd_context *context, struct ebb_slice bytes);
+/* A bulk of some or all bytes of a value that has just been read, or of none at all. */
+void reply_bytes_of(struct cmd_context *context, const struct store_key *key,
+                    const struct store_value *value, struct ebb_slice bytes);
+void reply_value(struct cmd_context *context, const struct store_key *key,
+                 const struct store_value *value);
+
 /* ---- keys ---- */
 
 /* The key in argument `index`, its shard entered. */

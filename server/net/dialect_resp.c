@@ -87,6 +87,7 @@ static void run_command(struct connection *connection, const struct ebb_args *ar
         .client = client,
         .clock = &worker->clock,
         .reply = {.out = &worker->out, .version = client->resp_version},
+        .splices = &worker->splices,
     };
     cmd_run_resp(&context, args);
     worker_ran(worker, context.command ? context.command->family : FAMILY_READ,
@@ -94,7 +95,7 @@ static void run_command(struct connection *connection, const struct ebb_args *ar
                context.took_ns);
     if (client->close_after_reply)
         connection_end(connection, (enum close_reason)client->close_reason);
-    if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {
+    if (worker_has_much(worker)) {
         store_leave(&worker->session);
         unsent_flush(connection);
     }

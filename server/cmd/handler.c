@@ -45,10 +45,10 @@ void reply_rewind(struct cmd_context *context, size_t len)
         splices_rewind(context->splices, len);
 }
 
-bool reply_may_splice(struct cmd_context *context, const struct store_key *key,
-                      const struct store_value *value, size_t len)
+bool reply_pin(struct cmd_context *context, const struct store_key *key,
+               const struct store_value *value)
 {
-    if (len < SPLICE_MIN_BYTES || context->splices == NULL)
+    if (context->splices == NULL)
         return false;
     bool is_pinned = splices_pin(context->splices, context->store, key, value);
     counter_add(
@@ -62,23 +62,6 @@ void reply_splice(struct cmd_context *context, struct ebb_slice bytes)
 
     splices_add(context->splices, out, bytes.data, bytes.len);
     ebb_buf_add(out, "\r\n", 2);
-}
-
-void reply_bytes_of(struct cmd_context *context, const struct store_key *key,
-                    const struct store_value *value, struct ebb_slice bytes)
-{
-    if (!reply_may_splice(context, key, value, bytes.len)) {
-        ebb_reply_bulk(&context->reply, bytes.data, bytes.len);
-        return;
-    }
-    ebb_reply_bulk_head(&context->reply, bytes.len);
-    reply_splice(context, bytes);
-}
-
-void reply_value(struct cmd_context *context, const struct store_key *key,
-                 const struct store_value *value)
-{
-    reply_bytes_of(context, key, value, (struct ebb_slice){value->data, value->len});
 }
 
 void reply_help(struct cmd_context *context, const char *container, const char *const *lines,

@@ -42,15 +42,33 @@ void reply_help(struct cmd_context *context, const char *container, const char *
 
 /* Pins the value, of which `len` bytes are about to be sent, if that is better than copying them:
  * then reply_splice() must follow. */
-bool reply_may_splice(struct cmd_context *context, const struct store_key *key,
-                      const struct store_value *value, size_t len);
+bool reply_pin(struct cmd_context *context, const struct store_key *key,
+               const struct store_value *value);
+static inline bool reply_may_splice(struct cmd_context *context, const struct store_key *key,
+                                    const struct store_value *value, size_t len)
+{
+    return __builtin_expect(len >= SPLICE_MIN_BYTES, 0) && reply_pin(context, key, value);
+}
 /* Bytes of the value and a line end. */
 void reply_splice(struct cmd_context *context, struct ebb_slice bytes);
+
 /* A bulk of some or all bytes of a value that has just been read, or of none at all. */
-void reply_bytes_of(struct cmd_context *context, const struct store_key *key,
-                    const struct store_value *value, struct ebb_slice bytes);
-void reply_value(struct cmd_context *context, const struct store_key *key,
-                 const struct store_value *value);
+static inline void reply_bytes_of(struct cmd_context *context, const struct store_key *key,
+                                  const struct store_value *value, struct ebb_slice bytes)
+{
+    if (!reply_may_splice(context, key, value, bytes.len)) {
+        ebb_reply_bulk(&context->reply, bytes.data, bytes.len);
+        return;
+    }
+    ebb_reply_bulk_head(&context->reply, bytes.len);
+    reply_splice(context, bytes);
+}
+
+static inline void reply_value(struct cmd_context *context, const struct store_key *key,
+                               const struct store_value *value)
+{
+    reply_bytes_of(context, key, value, (struct ebb_slice){value->data, value->len});
+}
 
 /* ---- keys ---- */
 

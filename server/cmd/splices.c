@@ -28,8 +28,7 @@ void splices_rewind(struct splices *splices, size_t len)
 
 void splices_release(struct splices *splices, struct store_session *session)
 {
-    if (splices->count > 0)
-        store_unpin(session, splices->pins, splices->count);
+    store_unpin(session, splices->pins, splices->count);
     splices->count = 0;
     splices->bytes = 0;
 }

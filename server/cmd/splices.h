@@ -45,7 +45,7 @@ bool splices_pin(struct splices *splices, struct store_session *session,
 void splices_add(struct splices *splices, const struct ebb_buf *out, const char *data, size_t len);
 /* Nothing behind the first `len` bytes of the reply buffer is sent. */
 void splices_rewind(struct splices *splices, size_t len);
-/* The replies have been flushed. Takes the pins away and, if there were any, leaves all shards. */
+/* The replies have been flushed: takes the pins away. Leaves all shards. */
 void splices_release(struct splices *splices, struct store_session *session);
 
 #endif

@@ -10,8 +10,8 @@ static void add(struct outgoing *outgoing, const char *data, size_t len)
     outgoing->bytes += len;
 }
 
-void outgoing_init(struct outgoing *outgoing, const struct ebb_buf *out,
-                   const struct splices *splices)
+void outgoing_splice(struct outgoing *outgoing, const struct ebb_buf *out,
+                     const struct splices *splices)
 {
     const char *data = ebb_buf_data(out);
     size_t at = 0;
@@ -26,7 +26,7 @@ void outgoing_init(struct outgoing *outgoing, const struct ebb_buf *out,
     add(outgoing, data + at, ebb_buf_len(out) - at);
 }
 
-void outgoing_consume(struct outgoing *outgoing, size_t bytes)
+void outgoing_consume_some(struct outgoing *outgoing, size_t bytes)
 {
     outgoing->bytes -= bytes;
     while (bytes > 0) {

@@ -227,5 +227,6 @@ void unsent_flush(struct connection *connection)
     if (!connection->is_closing && outgoing.bytes > 0)
         keep(connection, &outgoing);
     ebb_buf_clear(&worker->out);
-    splices_release(&worker->splices, &worker->session);
+    if (worker->splices.count > 0)
+        splices_release(&worker->splices, &worker->session);
 }

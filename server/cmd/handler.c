@@ -64,6 +64,17 @@ void reply_splice(struct cmd_context *context, struct ebb_slice bytes)
     ebb_buf_add(out, "\r\n", 2);
 }
 
+void reply_long_bytes_of(struct cmd_context *context, const struct store_key *key,
+                         const struct store_value *value, struct ebb_slice bytes)
+{
+    if (!reply_may_splice(context, key, value, bytes.len)) {
+        ebb_reply_bulk(&context->reply, bytes.data, bytes.len);
+        return;
+    }
+    ebb_reply_bulk_head(&context->reply, bytes.len);
+    reply_splice(context, bytes);
+}
+
 void reply_help(struct cmd_context *context, const char *container, const char *const *lines,
                 size_t count)
 {

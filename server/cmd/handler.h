@@ -52,16 +52,16 @@ static inline bool reply_may_splice(struct cmd_context *context, const struct st
 /* Bytes of the value and a line end. */
 void reply_splice(struct cmd_context *context, struct ebb_slice bytes);
 
+void reply_long_bytes_of(struct cmd_context *context, const struct store_key *key,
+                         const struct store_value *value, struct ebb_slice bytes);
 /* A bulk of some or all bytes of a value that has just been read, or of none at all. */
 static inline void reply_bytes_of(struct cmd_context *context, const struct store_key *key,
                                   const struct store_value *value, struct ebb_slice bytes)
 {
-    if (!reply_may_splice(context, key, value, bytes.len)) {
+    if (__builtin_expect(bytes.len >= SPLICE_MIN_BYTES, 0))
+        reply_long_bytes_of(context, key, value, bytes);
+    else
         ebb_reply_bulk(&context->reply, bytes.data, bytes.len);
-        return;
-    }
-    ebb_reply_bulk_head(&context->reply, bytes.len);
-    reply_splice(context, bytes);
 }
 
 static inline void reply_value(struct cmd_context *context, const struct store_key *key,

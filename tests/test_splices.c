@@ -234,6 +234,26 @@ static void more_values_than_there_is_room_for_are_copied(void **state)
         assert_memory_equal(answer + i * (LONG_BYTES + 10) + 8, long_of('a').data, LONG_BYTES);
 }
 
+/* A transaction that reads and deletes again and again would else pin any amount. */
+static void long_values_count_for_the_maximum_of_the_replies(void **state)
+{
+    struct world *world = *state;
+    set_long(world, "a", 'a');
+    size_t max_bytes = world->out.max_bytes;
+    world->out.max_bytes = LONG_BYTES + 1000;
+    add(world, "GET a");
+    assert_false(world->out.failed);
+    add(world, "GETDEL a");
+    assert_true(world->out.failed);
+    assert_int_equal(world->splices.count, 1);
+    assert_int_equal(world->splices.bytes, LONG_BYTES);
+    ebb_buf_clear(&world->out); /* as net/ does when it has closed the client */
+    splices_release(&world->splices, &world->session);
+    world->out.max_bytes = max_bytes;
+    assert_string_equal(world_resp(world, "GET a"), NIL);
+    assert_int_equal(pinned_spans(world), 0);
+}
+
 static void memcached_sends_long_values(void **state)
 {
     struct world *world = *state;
@@ -411,6 +431,7 @@ int main(void)
         TEST(a_transaction_sends_long_values),
         cmocka_unit_test(an_error_takes_the_old_value_back),
         TEST(more_values_than_there_is_room_for_are_copied),
+        TEST(long_values_count_for_the_maximum_of_the_replies),
         TEST(memcached_sends_long_values),
         cmocka_unit_test(an_outgoing_can_be_sent_in_any_pieces),
         cmocka_unit_test(the_bytes_are_those_of_a_server_that_copies),

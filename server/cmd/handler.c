@@ -46,10 +46,14 @@ void reply_rewind(struct cmd_context *context, size_t len)
 }
 
 bool reply_pin(struct cmd_context *context, const struct store_key *key,
-               const struct store_value *value)
+               const struct store_value *value, size_t len)
 {
     if (context->splices == NULL)
         return false;
+    if (!splices_fit(context->splices, context->reply.out, len)) {
+        context->reply.out->failed = true; /* as if it had been copied */
+        return false;
+    }
     bool is_pinned = splices_pin(context->splices, context->store, key, value);
     counter_add(
         is_pinned ? &context->counters->spliced_values : &context->counters->unspliced_values, 1);

@@ -43,11 +43,11 @@ void reply_help(struct cmd_context *context, const char *container, const char *
 /* Pins the value, of which `len` bytes are about to be sent, if that is better than copying them:
  * then reply_splice() must follow. */
 bool reply_pin(struct cmd_context *context, const struct store_key *key,
-               const struct store_value *value);
+               const struct store_value *value, size_t len);
 static inline bool reply_may_splice(struct cmd_context *context, const struct store_key *key,
                                     const struct store_value *value, size_t len)
 {
-    return __builtin_expect(len >= SPLICE_MIN_BYTES, 0) && reply_pin(context, key, value);
+    return __builtin_expect(len >= SPLICE_MIN_BYTES, 0) && reply_pin(context, key, value, len);
 }
 /* Bytes of the value and a line end. */
 void reply_splice(struct cmd_context *context, struct ebb_slice bytes);

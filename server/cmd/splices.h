@@ -41,6 +41,13 @@ struct splices {
  * one more, then the value is to be copied. */
 bool splices_pin(struct splices *splices, struct store_session *session,
                  const struct store_key *key, const struct store_value *value);
+/* Whether `len` bytes more would be within the maximum of `out` with all splices in it. So that no
+ * transaction pins what it deletes beyond what its client may hold in buffers. */
+static inline bool splices_fit(const struct splices *splices, const struct ebb_buf *out, size_t len)
+{
+    size_t held = ebb_buf_len(out) + splices->bytes;
+    return held <= out->max_bytes && len <= out->max_bytes - held;
+}
 /* Puts bytes of the value just pinned behind what is in `out`. */
 void splices_add(struct splices *splices, const struct ebb_buf *out, const char *data, size_t len);
 /* Nothing behind the first `len` bytes of the reply buffer is sent. */

@@ -207,17 +207,11 @@ static void send_now(struct connection *connection, struct outgoing *outgoing)
     }
 }
 
-static bool is_over_limit(const struct worker *worker)
-{
-    return worker->out.failed ||
-           worker->splices.bytes > worker->out.max_bytes - ebb_buf_len(&worker->out);
-}
-
 void unsent_flush(struct connection *connection)
 {
     struct worker *worker = connection_worker(connection);
     struct outgoing outgoing;
-    if (is_over_limit(worker))
+    if (worker->out.failed || !splices_fit(&worker->splices, &worker->out, 0))
         connection_close(connection, CLOSE_BUFFER_LIMIT);
     outgoing_init(&outgoing, &worker->out, &worker->splices);
     if (worker->splices.count > 0)

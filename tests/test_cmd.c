@@ -182,7 +182,7 @@ static void dispatch_keeps_what_is_in_the_reply_already(void **state)
     cmd_run_resp(&world->context, &args);
     args.count = 1;
     cmd_run_resp(&world->context, &args);
-    assert_int_equal(world_answer_len(world), 7);
+    assert_int_equal(ebb_buf_len(&world->out), 7);
 }
 
 /* ---- connection ---- */

@@ -81,7 +81,7 @@ void cmd_getrange(struct cmd_context *context)
     struct store_key key = enter_key(context, 1);
     if (read_key(context, &key, &value))
         part = cut(&value, start, end);
-    ebb_reply_bulk(&context->reply, part.data, part.len);
+    reply_bytes_of(context, &key, &value, part);
 }
 
 /* The value continues with the patch from offset on, with zeros before it where it is shorter. */

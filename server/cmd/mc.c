@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "handler.h"
 #include "mc_detail.h"
 
 #define MC_KEYS_CHUNK     64u
@@ -65,6 +66,20 @@ void mc_count_read(struct counters *counters, bool is_touch, bool is_hit)
         counter_add(is_hit ? &counters->mc_get_hits : &counters->mc_get_misses, 1);
 }
 
+static void write_value(struct cmd_context *context, const struct store_key *key,
+                        const struct store_value *value, const uint64_t *unique)
+{
+    struct ebb_slice name = {key->data, key->len}, bytes = {value->data, value->len};
+    struct ebb_buf *out = context->reply.out;
+
+    if (!reply_may_splice(context, key, value, value->len)) {
+        ebb_mc_write_value(out, name, value->flags, bytes, unique);
+        return;
+    }
+    ebb_mc_write_value_head(out, name, value->flags, value->len, unique);
+    reply_splice(context, bytes);
+}
+
 static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command *command,
                         const struct store_key *key)
 {
@@ -80,8 +95,7 @@ static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command
     mc_detail_note_read(context->service, key, is_hit);
     if (!is_hit)
         return;
-    ebb_mc_write_value(context->reply.out, (struct ebb_slice){key->data, key->len}, value.flags,
-                       (struct ebb_slice){value.data, value.len}, wants_cas ? &unique : NULL);
+    write_value(context, key, &value, wants_cas ? &unique : NULL);
     if (is_touch)
         store_set_expire(context->store, key, mc_expire_ms(context, command->exptime));
 }

@@ -73,6 +73,7 @@ static void run_command(struct connection *connection)
         .counters = &worker->counters,
         .client = &connection->client,
         .reply = {.out = &worker->out, .version = 2},
+        .splices = &worker->splices,
     };
     if (is_guest(connection))
         mc_auth_run(&context, command);
@@ -83,7 +84,7 @@ static void run_command(struct connection *connection)
         dump_begin(connection);
     if (connection->client.close_after_reply)
         connection_end(connection, CLOSE_CLIENT);
-    if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {
+    if (worker_has_much(worker)) {
         store_leave(&worker->session);
         unsent_flush(connection);
     }

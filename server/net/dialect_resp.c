@@ -95,7 +95,7 @@ static void run_command(struct cmd_context *context, struct connection *connecti
                command ? (uint16_t)(command - commands) : COMMAND_COUNT, context->took_ns);
     if (client->close_after_reply)
         connection_end(connection, (enum close_reason)client->close_reason);
-    if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {
+    if (worker_has_much(worker)) {
         store_leave(&worker->session);
         unsent_flush(connection);
     }
@@ -112,6 +112,7 @@ static unsigned run_batch(struct connection *connection, const struct batch *bat
         .client = &connection->client,
         .clock = &worker->clock,
         .reply = {.out = &worker->out},
+        .splices = &worker->splices,
     };
     unsigned ran = 0;
     while (ran < batch->count && connection_is_open(connection)) {

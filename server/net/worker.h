@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "../cmd/slowlog.h"
+#include "../cmd/splices.h"
 #include "../log.h"
 #include "../service.h"
 #include "../store/store.h"
@@ -72,9 +73,10 @@ struct worker {
     size_t connection_count;
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
 
-    char *in;            /* WORKER_IN_BYTES, there only while in use */
-    struct ebb_buf out;  /* replies of the batch that runs */
-    union parser parser; /* of the connection that runs, with args[0] */
+    char *in;               /* WORKER_IN_BYTES, there only while in use */
+    struct ebb_buf out;     /* replies of the batch that runs */
+    struct splices splices; /* and the values in them */
+    union parser parser;    /* of the connection that runs, with args[0] */
     struct ebb_args args[WORKER_BATCH_MAX];
     struct ebb_mc_command mc_command;
     struct worker_timing timing;
@@ -119,6 +121,12 @@ void worker_ran(struct worker *worker, enum command_family family, uint16_t resp
                 uint64_t took_ns);
 /* Starts the tick anew, if it has stopped: there is something to look after. */
 void worker_stir(struct worker *worker);
+/* Whether the replies are so many that they should be sent before more is run. */
+static inline bool worker_has_much(const struct worker *worker)
+{
+    return worker->out.failed ||
+           ebb_buf_len(&worker->out) + worker->splices.bytes > WORKER_FLUSH_BYTES;
+}
 /* The read buffer, or NULL without memory. */
 char *worker_in(struct worker *worker);
 /* Gives back what a large command made grow, and brings the byte counters up to date. */

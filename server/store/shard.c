@@ -380,8 +380,10 @@ int shard_relabel(struct shard *shard, struct found *found, struct item_meta met
     struct item_view *old = &found->item;
     size_t bytes = item_bytes(&meta), payload = (size_t)meta.key_len + meta.value_len;
     char *item = ebb_at(shard->base, found->ref);
-    if (ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes) &&
-        shard_may_change(shard, found->ref)) {
+    bool fits = ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes);
+    if (fits && item_header_bytes(&meta) == old->header_bytes) {
+        /* Key and value stay where they are, even if somebody is reading them. */
+    } else if (fits && shard_may_change(shard, found->ref)) {
         memmove(item + item_header_bytes(&meta), old->key, payload);
     } else {
         ebb_ref ref = ebb_alloc(shard->items, bytes);

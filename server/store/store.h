@@ -8,7 +8,8 @@
  * calls below that take a session and a key want that key's shard entered.
  *
  * Lifetimes. Bytes in a struct store_value lie in the item itself: they are good until the next
- * call that changes the store through the same session, or store_enter()/store_leave().
+ * call that changes the store through the same session, or store_enter()/store_leave(). With a pin
+ * (store_pin()) they are good until that is taken away.
  *
  * Times are unix milliseconds. The session's `now_ms` is set by the caller for a batch; an item
  * whose time has come is as good as gone for every call here.
@@ -157,6 +158,19 @@ bool store_mark(struct store_session *session, const struct store_key *key, unsi
 bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique);
 /* From now on the time of the key's last use is kept (four bytes). */
 bool store_keep_access(struct store_session *session, const struct store_key *key);
+
+/* ---- values that are being sent ---- */
+
+struct store_pin {
+    uint64_t ref;
+    unsigned shard;
+};
+/* Keeps the bytes of a value that has just been read (its lifetime has not ended yet) where and as
+ * they are until store_unpin(), whatever becomes of the key. false: no memory for that. */
+bool store_pin(struct store_session *session, const struct store_key *key,
+               const struct store_value *value, struct store_pin *pin);
+/* Enters the shards itself and leaves everything. */
+void store_unpin(struct store_session *session, const struct store_pin *pins, size_t count);
 
 /* ---- watching keys ---- */
 

@@ -144,9 +144,28 @@ static int due_check(const struct ebb_heap *heap, uint64_t noted)
     return 0;
 }
 
+static int pinned_check(const struct ebb_heap *heap)
+{
+    size_t pages = 0, freed = 0;
+    CHECK(heap->pinned_spans <= heap->pinned_capacity);
+    for (size_t p = 0; p < heap->pinned_spans; p++) {
+        const struct pinned *pinned = &heap->pinned[p];
+        const struct span *span = pool_span(heap->pool, pinned->id);
+        CHECK(span->heap == heap && span->pinned == p + 1);
+        CHECK(pinned->pins > 0);
+        pages += span->pages;
+        for (unsigned w = 0; w < SPAN_WORDS; w++) {
+            CHECK((pinned->freed[w] & span->free_map[w]) == 0);
+            freed += (size_t)__builtin_popcountll(pinned->freed[w]);
+        }
+    }
+    CHECK(pages == heap->pinned_pages && freed == heap->freed_objects);
+    return 0;
+}
+
 int ebb_heap_check(const struct ebb_heap *heap)
 {
-    uint64_t used = 0, pages = 0, spans = 0, noted = 0;
+    uint64_t used = 0, pages = 0, spans = 0, noted = 0, pinned = 0;
     size_t slot_bytes = 0;
     for (unsigned c = 0; c <= EBB_CLASS_COUNT; c++)
         if (class_check(heap, c) != 0)
@@ -158,11 +177,13 @@ int ebb_heap_check(const struct ebb_heap *heap)
         pages += span->pages;
         slot_bytes += span->used * span_slot_bytes(heap->pool, span);
         noted += span->due != UINT64_MAX;
+        pinned += span->pinned != 0;
         CHECK(span->bucket != BUCKET_VICTIM || heap->victim == id);
     }
     CHECK(spans == heap->span_count && pages == heap->span_pages);
     CHECK(used == heap->objects && slot_bytes == heap->slot_bytes);
     CHECK(heap->resident_pages <= heap->span_pages);
     CHECK(heap->resident_pages * EBB_PAGE_BYTES >= heap->slot_bytes);
-    return due_check(heap, noted);
+    CHECK(pinned == heap->pinned_spans);
+    return pinned_check(heap) != 0 ? -1 : due_check(heap, noted);
 }

@@ -66,7 +66,7 @@ static span_id class_victim(struct ebb_heap *heap, unsigned class_index)
         unsigned looked = 0;
         for (span_id id = class->buckets[b]; id != 0 && looked < VICTIMS_LOOKED; looked++) {
             const struct span *span = pool_span(heap->pool, id);
-            if (span->pins > 0)
+            if (span->pinned)
                 heap->skipped_pinned++;
             else if (!span->held && can_absorb(heap, span) &&
                      (best == 0 || is_better_victim(span, pool_span(heap->pool, best))))
@@ -258,7 +258,7 @@ static bool have_victim(struct ebb_heap *heap)
 {
     if (heap->victim != 0) {
         const struct span *span = pool_span(heap->pool, heap->victim);
-        if (span->pins == 0 && can_absorb(heap, span))
+        if (!span->pinned && can_absorb(heap, span))
             return true;
         drop_victim(heap);
     }
@@ -326,9 +326,9 @@ void ebb_heap_shuffle(struct ebb_heap *heap)
     for (span_id id = heap->all; id != 0;) { /* new spans go in front: each old one is met once */
         struct span *span = pool_span(heap->pool, id);
         span_id next = span->all_next;
-        if (span->pins == 0 && span->class_index == CLASS_LARGE) {
+        if (!span->pinned && span->class_index == CLASS_LARGE) {
             shuffle_large(heap, id);
-        } else if (span->pins == 0 && span->used > 0) {
+        } else if (!span->pinned && span->used > 0) {
             set_victim(heap, id);
             evacuate(heap, UINT64_MAX);
             drop_victim(heap);

@@ -107,7 +107,7 @@ struct ebb_owner {
 };
 
 int ebb_heap_create(struct ebb_heap **heap, struct ebb_pool *pool, const struct ebb_owner *owner);
-/* Frees every object too. */
+/* Frees every object too. None may be pinned. */
 void ebb_heap_destroy(struct ebb_heap *heap);
 
 /* A new object of `bytes` (1 .. EBB_REF range); contents undefined. 0 when there is no memory. */
@@ -118,7 +118,8 @@ void ebb_free(struct ebb_heap *heap, ebb_ref ref);
  * the new ref is stored in *ref). The first min(old, new) bytes stay; whole arenas of them are not
  * copied but put under the new place. 0, ENOMEM or EBUSY. */
 int ebb_resize(struct ebb_heap *heap, ebb_ref *ref, size_t bytes);
-/* Frees every object in time proportional to the number of spans. None may be pinned. */
+/* Frees every object in time proportional to the number of spans; of pinned spans, with the last
+ * pin. */
 void ebb_heap_reset(struct ebb_heap *heap);
 
 /* The bytes that the object's slot holds: what it costs, and what it may grow to in place. */
@@ -146,9 +147,10 @@ static inline void *ebb_at(void *base, ebb_ref ref)
     return (char *)base + ref * EBB_GRANULE_BYTES;
 }
 
-/* A pin keeps an object where it is and its bytes as they are, even across ebb_free(). Pins count,
- * and are held per span: keep them short. */
-void ebb_pin(struct ebb_heap *heap, ebb_ref ref);
+/* A pin keeps an object where it is and its bytes as they are, even across ebb_free() and
+ * ebb_heap_reset(). Pins count, and are held per span: keep them short. 0, or ENOMEM: not pinned.
+ */
+int ebb_pin(struct ebb_heap *heap, ebb_ref ref);
 void ebb_unpin(struct ebb_heap *heap, ebb_ref ref);
 /* Whether its span is pinned: then the object's bytes may not be changed. */
 bool ebb_is_pinned(const struct ebb_heap *heap, ebb_ref ref);

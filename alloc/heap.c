@@ -8,6 +8,8 @@
 #include "bits.h"
 #include "internal.h"
 
+#define PINNED_KEEP 16u /* pinned spans that there is always room for, once there was one */
+
 /* ---- lists ---- */
 
 /* Counts what is asked for all the time, so that nobody has to walk the lists for it. */
@@ -241,28 +243,42 @@ void ebb_heap_destroy(struct ebb_heap *heap)
 {
     if (heap == NULL)
         return;
+    EBB_ASSERT(heap->pinned_spans == 0);
     ebb_heap_reset(heap);
     __atomic_sub_fetch(&heap->pool->heap_count, 1, __ATOMIC_RELAXED);
-    free(heap->limbo.refs);
+    free(heap->pinned);
     free(heap);
+}
+
+/* All that is left in a pinned span goes with its last pin. */
+static void free_when_unpinned(struct ebb_heap *heap, const struct span *span)
+{
+    uint64_t *freed = heap->pinned[span->pinned - 1].freed;
+    heap->freed_objects += span->used - bits_count(freed, 0, span->slots);
+    for (unsigned s = span_next_used(span, 0); s < span->slots; s = span_next_used(span, s + 1))
+        bit_set(freed, s);
 }
 
 void ebb_heap_reset(struct ebb_heap *heap)
 {
-    EBB_ASSERT(heap->limbo.count == 0);
-    heap->frees += heap->objects;
-    for (unsigned c = 0; c <= EBB_CLASS_COUNT; c++)
-        heap->classes[c].frees += heap->classes[c].used;
     heap->due_root = 0; /* at once, not span by span */
-    while (heap->all != 0) {
-        span_id id = heap->all;
+    for (span_id id = heap->all; id != 0;) {
         struct span *span = pool_span(heap->pool, id);
-        EBB_ASSERT(span->pins == 0);
+        span_id next = span->all_next;
         span->due = UINT64_MAX;
-        heap->classes[span->class_index].used -= span->used;
-        heap->objects -= span->used;
-        heap->slot_bytes -= span->used * span_slot_bytes(heap->pool, span);
-        heap_release_span(heap, id);
+        span->due_child = span->due_next = span->due_prev = 0;
+        if (span->pinned) {
+            free_when_unpinned(heap, span);
+        } else {
+            struct heap_class *class = &heap->classes[span->class_index];
+            heap->frees += span->used;
+            class->frees += span->used;
+            class->used -= span->used;
+            heap->objects -= span->used;
+            heap->slot_bytes -= span->used * span_slot_bytes(heap->pool, span);
+            heap_release_span(heap, id);
+        }
+        id = next;
     }
 }
 
@@ -286,13 +302,10 @@ ebb_ref ebb_alloc(struct ebb_heap *heap, size_t bytes)
     return ref;
 }
 
-/* Freed while pinned: its slot is taken, but it is nobody's object any more. */
-static bool is_in_limbo(const struct ebb_heap *heap, const struct span *span, ebb_ref ref)
+/* Freed while its span was pinned: its slot is taken, but it is nobody's object any more. */
+static bool is_freed(const struct ebb_heap *heap, const struct span *span, unsigned slot)
 {
-    for (size_t i = 0; span->pins > 0 && i < heap->limbo.count; i++)
-        if (heap->limbo.refs[i] == ref)
-            return true;
-    return false;
+    return span->pinned && bit_get(heap->pinned[span->pinned - 1].freed, slot);
 }
 
 static span_id find_live(const struct ebb_heap *heap, ebb_ref ref, unsigned *slot)
@@ -303,21 +316,18 @@ static span_id find_live(const struct ebb_heap *heap, ebb_ref ref, unsigned *slo
     EBB_ASSERT(span->heap == heap);
     *slot = span_slot_of(heap->pool, span, ref);
     EBB_ASSERT(span_slot_used(span, *slot));
-    EBB_ASSERT(!is_in_limbo(heap, span, ref));
+    EBB_ASSERT(!is_freed(heap, span, *slot));
     return id;
 }
 
-static void limbo_add(struct ebb_heap *heap, ebb_ref ref)
+static void free_slot(struct ebb_heap *heap, span_id id, unsigned slot)
 {
-    struct limbo *limbo = &heap->limbo;
-    if (limbo->count == limbo->capacity) {
-        size_t capacity = limbo->capacity == 0 ? 16 : limbo->capacity * 2;
-        ebb_ref *refs = realloc(limbo->refs, capacity * sizeof *refs);
-        EBB_ASSERT(refs != NULL);
-        limbo->refs = refs;
-        limbo->capacity = capacity;
-    }
-    limbo->refs[limbo->count++] = ref;
+    struct span *span = pool_span(heap->pool, id);
+    heap->frees++;
+    heap->classes[span->class_index].frees++;
+    slot_poison(ebb_at(heap->pool->base, span_ref(heap->pool, span, slot)),
+                span_slot_bytes(heap->pool, span));
+    heap_give(heap, id, slot);
 }
 
 void ebb_free(struct ebb_heap *heap, ebb_ref ref)
@@ -325,14 +335,12 @@ void ebb_free(struct ebb_heap *heap, ebb_ref ref)
     unsigned slot;
     span_id id = find_live(heap, ref, &slot);
     struct span *span = pool_span(heap->pool, id);
-    if (span->pins > 0) {
-        limbo_add(heap, ref);
+    if (span->pinned) {
+        bit_set(heap->pinned[span->pinned - 1].freed, slot);
+        heap->freed_objects++;
         return;
     }
-    heap->frees++;
-    heap->classes[span->class_index].frees++;
-    slot_poison(ebb_at(heap->pool->base, ref), span_slot_bytes(heap->pool, span));
-    heap_give(heap, id, slot);
+    free_slot(heap, id, slot);
 }
 
 /* Moves an object that can't stay; at least one of the sizes is not large. */
@@ -357,7 +365,7 @@ int ebb_resize(struct ebb_heap *heap, ebb_ref *ref, size_t bytes)
     span_id id = find_live(heap, *ref, &slot);
     const struct span *span = pool_span(heap->pool, id);
     bool was_large = span->class_index == CLASS_LARGE, is_large = bytes > EBB_LARGE_BYTES;
-    if (span->pins > 0)
+    if (span->pinned)
         return EBB_ALLOC_EBUSY;
     if (was_large && is_large) {
         if (large_resize_in_place(heap, id, bytes))
@@ -399,20 +407,55 @@ bool ebb_is_live(const struct ebb_heap *heap, ebb_ref ref)
     const struct span *span = pool_span(heap->pool, id);
     uint64_t offset = (ref - (ebb_ref)span->first_page * PAGE_GRANULES) * EBB_GRANULE_BYTES;
     size_t slot_bytes = span_slot_bytes(heap->pool, span);
-    return offset % slot_bytes == 0 && span_slot_used(span, (unsigned)(offset / slot_bytes)) &&
-           !is_in_limbo(heap, span, ref);
+    unsigned slot = (unsigned)(offset / slot_bytes);
+    return offset % slot_bytes == 0 && span_slot_used(span, slot) && !is_freed(heap, span, slot);
 }
 
 /* ---- pins ---- */
 
-void ebb_pin(struct ebb_heap *heap, ebb_ref ref)
+static bool have_room_for_pinned(struct ebb_heap *heap)
+{
+    if (heap->pinned_spans < heap->pinned_capacity)
+        return true;
+    size_t capacity = heap->pinned_capacity == 0 ? PINNED_KEEP : heap->pinned_capacity * 2;
+    struct pinned *pinned = realloc(heap->pinned, capacity * sizeof *pinned);
+    if (pinned == NULL)
+        return false;
+    heap->pinned = pinned;
+    heap->pinned_capacity = capacity;
+    return true;
+}
+
+int ebb_pin(struct ebb_heap *heap, ebb_ref ref)
 {
     unsigned slot;
-    struct span *span = pool_span(heap->pool, find_live(heap, ref, &slot));
-    EBB_ASSERT(span->pins < UINT32_MAX);
-    if (span->pins++ == 0) {
-        heap->pinned_spans++;
+    span_id id = find_live(heap, ref, &slot);
+    struct span *span = pool_span(heap->pool, id);
+    if (!span->pinned) {
+        if (!have_room_for_pinned(heap))
+            return EBB_ALLOC_ENOMEM;
+        heap->pinned[heap->pinned_spans++] = (struct pinned){.id = id};
         heap->pinned_pages += span->pages;
+        __atomic_store_n(&span->pinned, (uint32_t)heap->pinned_spans, __ATOMIC_RELAXED);
+    }
+    struct pinned *pinned = &heap->pinned[span->pinned - 1];
+    EBB_ASSERT(pinned->pins < UINT32_MAX);
+    pinned->pins++;
+    return 0;
+}
+
+/* Takes the span off the list; the last of the list takes its place. */
+static void drop_pinned(struct ebb_heap *heap, struct span *span)
+{
+    struct pinned *pinned = &heap->pinned[span->pinned - 1];
+    *pinned = heap->pinned[--heap->pinned_spans];
+    pool_span(heap->pool, pinned->id)->pinned = span->pinned;
+    __atomic_store_n(&span->pinned, 0, __ATOMIC_RELAXED);
+    heap->pinned_pages -= span->pages;
+    if (heap->pinned_spans == 0 && heap->pinned_capacity > PINNED_KEEP) {
+        free(heap->pinned);
+        heap->pinned = NULL;
+        heap->pinned_capacity = 0;
     }
 }
 
@@ -421,24 +464,23 @@ void ebb_unpin(struct ebb_heap *heap, ebb_ref ref)
     span_id id = pool_find(heap->pool, ref);
     EBB_ASSERT(id != 0);
     struct span *span = pool_span(heap->pool, id);
-    EBB_ASSERT(span->pins > 0);
-    if (--span->pins > 0)
+    EBB_ASSERT(span->heap == heap && span->pinned);
+    if (--heap->pinned[span->pinned - 1].pins > 0)
         return;
-    heap->pinned_spans--;
-    heap->pinned_pages -= span->pages;
-    struct limbo *limbo = &heap->limbo;
-    for (size_t i = limbo->count; i-- > 0;) {
-        if (pool_find(heap->pool, limbo->refs[i]) != id)
-            continue;
-        ebb_ref freed = limbo->refs[i];
-        limbo->refs[i] = limbo->refs[--limbo->count];
-        ebb_free(heap, freed);
+    uint64_t freed[SPAN_WORDS];
+    unsigned slots = span->slots;
+    memcpy(freed, heap->pinned[span->pinned - 1].freed, sizeof freed);
+    drop_pinned(heap, span);
+    for (size_t s = bits_next(freed, 0, slots, true); s < slots;
+         s = bits_next(freed, s + 1, slots, true)) {
+        heap->freed_objects--;
+        free_slot(heap, id, (unsigned)s); /* the last one may take the span with it */
     }
 }
 
 bool ebb_is_pinned(const struct ebb_heap *heap, ebb_ref ref)
 {
-    return heap->pinned_spans > 0 && pool_span(heap->pool, pool_find(heap->pool, ref))->pins > 0;
+    return heap->pinned_spans > 0 && pool_span(heap->pool, pool_find(heap->pool, ref))->pinned;
 }
 
 /* ---- visits ---- */
@@ -452,7 +494,7 @@ void ebb_heap_each(struct ebb_heap *heap, void (*visit)(void *context, ebb_ref r
         for (unsigned s = span_next_used(span, 0); s < span->slots;
              s = span_next_used(span, s + 1)) {
             ebb_ref ref = span_ref(heap->pool, span, s);
-            if (!is_in_limbo(heap, span, ref))
+            if (!is_freed(heap, span, s))
                 visit(context, ref, ebb_at(heap->pool->base, ref));
         }
         span->held = 0;
@@ -487,9 +529,9 @@ size_t ebb_due_visit(struct ebb_heap *heap, uint64_t now, uint64_t not_before,
     size_t visited = 0;
     span->held = 1;
     for (unsigned s = span_next_used(span, 0); s < span->slots; s = span_next_used(span, s + 1)) {
-        ebb_ref ref = span_ref(heap->pool, span, s);
-        if (is_in_limbo(heap, span, ref))
+        if (is_freed(heap, span, s))
             continue;
+        ebb_ref ref = span_ref(heap->pool, span, s);
         uint64_t due = visit(context, ref, ebb_at(heap->pool->base, ref));
         visited++;
         if (due != 0 && due < earliest)

@@ -106,7 +106,7 @@ struct span {
     span_id next, prev;                    /* in its class's bucket */
     span_id all_next, all_prev;            /* in its heap */
     span_id due_child, due_next, due_prev; /* pairing heap by due, due.c */
-    uint32_t pins;
+    uint32_t pinned; /* 0, or its place in the heap's list of pinned spans, plus one */
     uint16_t class_index;
     uint16_t slots, used;
     uint8_t touched_pages; /* leading pages known to be resident (large: all, and this is 0) */
@@ -233,9 +233,13 @@ struct heap_class {
     uint64_t allocations, frees;
 };
 
-struct limbo { /* freed while pinned */
-    ebb_ref *refs;
-    size_t count, capacity;
+/* A span with pins. What is freed in it meanwhile is nobody's object any more, but its slot stays
+ * taken until the last pin goes. Having room for this is the pin's business, so that freeing can't
+ * fail. */
+struct pinned {
+    span_id id;
+    uint32_t pins;
+    uint64_t freed[SPAN_WORDS]; /* slots */
 };
 
 struct ebb_heap {
@@ -248,9 +252,10 @@ struct ebb_heap {
     span_id victim;                               /* being evacuated, 0: none */
     uint16_t victim_class;                        /* of the last victim */
     enum ebb_reason active_reason;                /* compaction under way, EBB_REASON_NONE: none */
-    struct limbo limbo;
-    bool is_exempt; /* from the pool's limit */
-    size_t pinned_spans, pinned_pages;
+    bool is_exempt;                               /* from the pool's limit */
+    struct pinned *pinned;                        /* pinned_spans of them */
+    size_t pinned_spans, pinned_capacity, pinned_pages;
+    size_t freed_objects; /* in pinned spans: still counted as objects below */
 
     size_t objects, slot_bytes, resident_pages, span_pages, large_pages;
     size_t span_count;

@@ -56,7 +56,7 @@ unsigned ebb_class_sample(const struct ebb_heap *heap, size_t bytes, uint64_t ra
         return 0;
     const struct span *span = pool_span(heap->pool, id);
     unsigned count = 0;
-    if (span->pins > 0 || span->used == 0) /* what is freed there gives no slot */
+    if (span->pinned || span->used == 0) /* what is freed there gives no slot */
         return 0;
     unsigned slot = (unsigned)((random >> 32) % span->slots);
     for (unsigned looked = 0; looked < span->slots && count < most; looked++) {

@@ -20,7 +20,7 @@ __attribute__((no_sanitize("thread"))) static void map_span(const struct ebb_poo
     bool is_large = span->class_index == CLASS_LARGE;
     page->slot_bytes = is_large ? 0 : pool->classes.slot_bytes[span->class_index];
     page->used_percent = (uint8_t)((used * 100 + slots - 1) / slots);
-    page->is_pinned = __atomic_load_n(&span->pins, __ATOMIC_RELAXED) > 0;
+    page->is_pinned = __atomic_load_n(&span->pinned, __ATOMIC_RELAXED) != 0;
 }
 
 __attribute__((no_sanitize("thread"))) static unsigned touched_pages(const struct span *span)

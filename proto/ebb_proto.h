@@ -102,7 +102,8 @@ void ebb_reply_errorf(struct ebb_reply *reply, const char *format, ...)
     __attribute__((format(printf, 2, 3)));
 void ebb_reply_int(struct ebb_reply *reply, int64_t value); /* :value */
 void ebb_reply_bulk(struct ebb_reply *reply, const void *data, size_t len);
-void ebb_reply_text(struct ebb_reply *reply, const char *text);        /* bulk of a C string */
+void ebb_reply_bulk_head(struct ebb_reply *reply, size_t len);  /* data and line end must follow */
+void ebb_reply_text(struct ebb_reply *reply, const char *text); /* bulk of a C string */
 void ebb_reply_bulkf(struct ebb_reply *reply, const char *format, ...) /* bulk */
     __attribute__((format(printf, 2, 3)));
 void ebb_reply_null(struct ebb_reply *reply);       /* $-1 or _ */
@@ -200,6 +201,9 @@ void ebb_mc_write_line(struct ebb_buf *out, const char *line); /* adds the line 
 /* VALUE key flags len [cas]\r\n data \r\n */
 void ebb_mc_write_value(struct ebb_buf *out, struct ebb_slice key, uint32_t flags,
                         struct ebb_slice value, const uint64_t *cas);
+/* Its first line; the value and a line end must follow. */
+void ebb_mc_write_value_head(struct ebb_buf *out, struct ebb_slice key, uint32_t flags,
+                             size_t value_bytes, const uint64_t *cas);
 void ebb_mc_write_number(struct ebb_buf *out, uint64_t number); /* incr, decr */
 
 /* Meta replies in their pieces: a code of two letters, then for each flag a space and it. */

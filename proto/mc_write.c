@@ -37,22 +37,37 @@ void ebb_mc_write_line(struct ebb_buf *out, const char *line)
     ebb_buf_commit(out, len + 2);
 }
 
+#define VALUE_HEAD_MAX_BYTES (6 + 3 * (1 + EBB_NUM_TEXT_BYTES) + 2) /* with a key of none */
+
+static inline char *put_value_head(char *at, struct ebb_slice key, uint32_t flags,
+                                   size_t value_bytes, const uint64_t *cas)
+{
+    at = put(at, "VALUE ", 6);
+    at = put(at, key.data, key.len);
+    at = put_number(at, flags);
+    at = put_number(at, value_bytes);
+    if (cas)
+        at = put_number(at, *cas);
+    return put_line_end(at);
+}
+
 void ebb_mc_write_value(struct ebb_buf *out, struct ebb_slice key, uint32_t flags,
                         struct ebb_slice value, const uint64_t *cas)
 {
-    const size_t frame_bytes = 6 + 3 * (1 + EBB_NUM_TEXT_BYTES) + 2 + 2;
-    char *start = ebb_buf_reserve(out, frame_bytes + key.len + value.len);
+    char *start = ebb_buf_reserve(out, VALUE_HEAD_MAX_BYTES + key.len + value.len + 2);
     if (!start)
         return;
-    char *at = put(start, "VALUE ", 6);
-    at = put(at, key.data, key.len);
-    at = put_number(at, flags);
-    at = put_number(at, value.len);
-    if (cas)
-        at = put_number(at, *cas);
-    at = put_line_end(at);
+    char *at = put_value_head(start, key, flags, value.len, cas);
     at = put_line_end(put(at, value.data, value.len));
     ebb_buf_commit(out, (size_t)(at - start));
+}
+
+void ebb_mc_write_value_head(struct ebb_buf *out, struct ebb_slice key, uint32_t flags,
+                             size_t value_bytes, const uint64_t *cas)
+{
+    char *start = ebb_buf_reserve(out, VALUE_HEAD_MAX_BYTES + key.len);
+    if (start)
+        ebb_buf_commit(out, (size_t)(put_value_head(start, key, flags, value_bytes, cas) - start));
 }
 
 void ebb_mc_write_number(struct ebb_buf *out, uint64_t number)

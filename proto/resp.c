@@ -19,8 +19,9 @@
 /* Redis's limits for a client that has yet to give the password. */
 #define GUEST_ARGS_MAX       10
 #define GUEST_BULK_MAX_BYTES 16384
-/* "*" or "$" and nine digits: what a header line has in practice. */
-#define SHORT_HEADER_BYTES 10u
+/* "*" or "$", nine digits and the line end: what a header line has in practice. */
+#define SHORT_HEADER_BYTES 12u
+#define HEADER_MIN_BYTES   4u
 
 void ebb_resp_parser_init(struct ebb_resp_parser *parser)
 {
@@ -63,18 +64,21 @@ static ssize_t read_any_header(const char *line, size_t len, int64_t *number)
     return (ssize_t)line_bytes;
 }
 
+/* Nearly all header lines are a few digits. */
 static inline ssize_t read_header(const char *line, size_t len, int64_t *number)
 {
-    uint32_t value = 0;
-    size_t i = 1;
-    size_t digits_end = len < SHORT_HEADER_BYTES ? len : SHORT_HEADER_BYTES;
-    for (; i < digits_end && line[i] >= '0' && line[i] <= '9'; i++)
-        value = value * 10 + (uint32_t)(line[i] - '0');
-    bool is_plain = i > 1 && i + 1 < len && line[i] == '\r' && (line[1] != '0' || i == 2);
-    if (!is_plain)
+    if (len < HEADER_MIN_BYTES)
+        return read_any_header(line, len, number);
+    const char *end = line + (len < SHORT_HEADER_BYTES ? len : SHORT_HEADER_BYTES) - 2;
+    const char *at = line + 1;
+    uint32_t value = (uint32_t)(*at++ - '0'), digit;
+    bool is_plain = value - 1 < 9; /* what begins with "0" or "-" is rare */
+    for (; at < end && (digit = (uint32_t)(*at - '0')) <= 9; at++)
+        value = value * 10 + digit;
+    if (!is_plain || *at != '\r')
         return read_any_header(line, len, number);
     *number = value;
-    return (ssize_t)i + 2; /* like Redis, whatever stands where "\n" should */
+    return at + 2 - line; /* like Redis, whatever stands where "\n" should */
 }
 
 /* "*count": how many arguments follow. */
@@ -132,7 +136,17 @@ static void offsets_to_pointers(struct ebb_args *args, const char *bytes)
         args->at[i].data = bytes + (uintptr_t)args->at[i].data;
 }
 
-/* Reads arguments until none is left or bytes run out; parser->offset is up to date on return. */
+/* Notes where an incomplete command stops, to go on when there are more bytes. */
+static ssize_t stop_at(struct ebb_resp_parser *parser, struct ebb_args *args, const char *bytes,
+                       size_t offset)
+{
+    parser->offset = offset;
+    for (uint32_t i = 0; i < args->count; i++)
+        args->at[i].data = (const char *)(uintptr_t)(args->at[i].data - bytes);
+    return 0;
+}
+
+/* Reads arguments until none is left or bytes run out. */
 static ssize_t read_bulks(struct ebb_resp_parser *parser, struct ebb_args *args, const char *bytes,
                           size_t len)
 {
@@ -140,25 +154,22 @@ static ssize_t read_bulks(struct ebb_resp_parser *parser, struct ebb_args *args,
     while (parser->args_left > 0) {
         if (parser->bulk_bytes == BULK_UNKNOWN) {
             ssize_t used = read_bulk_header(parser, args, bytes, offset, len);
-            if (used <= 0) {
-                parser->offset = offset;
-                return used;
-            }
+            if (used <= 0)
+                return used < 0 ? used : stop_at(parser, args, bytes, offset);
             offset += (size_t)used;
         }
         size_t bulk_bytes = (size_t)parser->bulk_bytes;
         if (len - offset < bulk_bytes + 2) {
-            parser->offset = offset;
-            return wait_for(parser, offset + bulk_bytes + 2);
+            wait_for(parser, offset + bulk_bytes + 2);
+            return stop_at(parser, args, bytes, offset);
         }
-        if (!ebb_args_add(args, (const char *)(uintptr_t)offset, bulk_bytes))
+        if (!ebb_args_add(args, bytes + offset, bulk_bytes))
             return out_of_memory(parser);
         offset += bulk_bytes + 2;
         parser->bulk_bytes = BULK_UNKNOWN;
         parser->args_left--;
     }
     parser->in_command = false;
-    offsets_to_pointers(args, bytes);
     return (ssize_t)offset;
 }
 
@@ -279,6 +290,8 @@ ssize_t ebb_resp_parse(struct ebb_resp_parser *parser, char *bytes, size_t len,
         parser->in_command = true;
         parser->offset = (size_t)used;
         parser->bulk_bytes = BULK_UNKNOWN;
+    } else {
+        offsets_to_pointers(args, bytes);
     }
     return read_bulks(parser, args, bytes, len);
 }

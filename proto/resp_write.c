@@ -103,6 +103,11 @@ void ebb_reply_bulk(struct ebb_reply *reply, const void *data, size_t len)
     ebb_buf_commit(reply->out, (size_t)(at - start));
 }
 
+void ebb_reply_bulk_head(struct ebb_reply *reply, size_t len)
+{
+    write_header(reply, '$', len);
+}
+
 void ebb_reply_text(struct ebb_reply *reply, const char *text)
 {
     ebb_reply_bulk(reply, text, strlen(text));

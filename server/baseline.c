@@ -48,6 +48,7 @@ void baseline_apply_stats(struct baseline *baseline, struct store_stats *stats)
         stats->evicted_bytes[r] -= base->evicted_bytes[r];
     }
     stats->evicted_unfetched -= base->evicted_unfetched;
+    stats->evicted_early -= base->evicted_early;
     stats->rejected_memory -= base->rejected_memory;
     uv_mutex_unlock(&baseline->mutex);
 }

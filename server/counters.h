@@ -50,6 +50,10 @@ struct counters {
     uint64_t stall[COUNTERS_DURATION_BUCKETS], stall_ns;
     /* network */
     uint64_t received_bytes[PROTOCOL_COUNT], sent_bytes[PROTOCOL_COUNT];
+    /* long values in replies: not copied, or copied for want of room for one more; bytes of the
+     * former, and of replies with such values what was copied after all, as the socket did not take
+     * it at once */
+    uint64_t spliced_values, unspliced_values, spliced_bytes, unspliced_bytes;
     uint64_t accepted[PROTOCOL_COUNT], closed[CLOSE_REASON_COUNT], rejected_maxclients;
     /* gauges; they may be set on one worker and cleared on another only through counter_add */
     uint64_t connections[PROTOCOL_COUNT];

@@ -81,14 +81,16 @@ struct limit_plan limit_make_plan(const struct limit_view *view, const struct li
     return plan;
 }
 
+int limit_open_resident(void)
+{
+    return open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+}
+
 /* The second number of statm, in pages. */
-size_t limit_read_resident(void)
+size_t limit_read_resident(int fd)
 {
     char text[128];
-    int fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-    ssize_t len = fd < 0 ? -1 : read(fd, text, sizeof(text) - 1);
-    if (fd >= 0)
-        close(fd);
+    ssize_t len = pread(fd, text, sizeof(text) - 1, 0);
     text[len > 0 ? len : 0] = '\0';
     const char *space = strchr(text, ' ');
     return space ? (size_t)strtoull(space, NULL, 10) * (size_t)sysconf(_SC_PAGESIZE) : 0;

@@ -42,7 +42,9 @@ struct limit_plan limit_make_plan(const struct limit_view *view, const struct li
 /* What the clients of such a limit may hold together; SIZE_MAX: no cap. Pure. */
 size_t limit_clients(size_t limit_bytes, int64_t clients);
 
+/* A descriptor for limit_read_resident(), negative: there is none. The caller closes it. */
+int limit_open_resident(void);
 /* Resident bytes of this process, 0 when the kernel does not say. */
-size_t limit_read_resident(void);
+size_t limit_read_resident(int fd);
 
 #endif

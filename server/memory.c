@@ -3,7 +3,7 @@
  */
 #include "memory.h"
 
-#include <string.h>
+#include <unistd.h>
 
 #include "clock.h"
 #include "options.h"
@@ -33,11 +33,16 @@ int memory_init(struct memory *memory, struct service *service, struct log *log)
 {
     *memory = (struct memory){.service = service, .log = log};
     memory_find(&memory->cgroup, service->options, "/sys/fs/cgroup", "/proc");
-    return uv_mutex_init(&memory->mutex) < 0 ? -1 : 0;
+    if (uv_mutex_init(&memory->mutex) < 0)
+        return -1;
+    memory->resident_fd = limit_open_resident();
+    return 0;
 }
 
 void memory_release(struct memory *memory)
 {
+    if (memory->resident_fd >= 0)
+        close(memory->resident_fd);
     uv_mutex_destroy(&memory->mutex);
 }
 
@@ -96,7 +101,7 @@ void memory_look(struct memory *memory)
         .lowered = pressure_lowers((unsigned)counter_read(&service->limits.pressure_level)),
         .clients = options_number(&service->options->maxmemory_clients),
         .client_bytes = counter_read(&service->limits.client_bytes),
-        .resident_bytes = limit > 0 ? limit_read_resident() : 0,
+        .resident_bytes = limit > 0 ? limit_read_resident(memory->resident_fd) : 0,
         .pool_bytes = pool - (untouched < pool ? untouched : pool),
     };
     memory->plan = limit_make_plan(&view, memory->has_plan && limit > 0 ? &memory->plan : NULL);

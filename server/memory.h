@@ -23,6 +23,7 @@ struct memory {
     struct limit_plan plan;
     bool has_plan;
     uint64_t looked_ns;
+    int resident_fd;      /* see limit.h */
     int64_t warned_limit; /* the limit that was said to be too small, 0: none */
 };
 

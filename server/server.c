@@ -36,6 +36,8 @@
 
 #define RESERVED_FDS      64u /* loops, listeners, log: what is open besides clients */
 #define SHARDS_PER_WORKER 4u
+#define SECOND_MS         1000u
+#define LOOKS_TO_REST     10u /* that find nothing to do, before upkeep slows down */
 
 /* Since the start. */
 struct totals {
@@ -64,7 +66,9 @@ struct server {
     uv_mutex_t options_mutex;
     struct baseline baseline;
     struct totals last_second;
-    uv_async_t stop;
+    unsigned idle_looks;     /* of upkeep, in a row */
+    unsigned rested_seconds; /* in which nobody has had work */
+    uv_async_t stop, work;
     uv_signal_t signals[2];
     uv_timer_t upkeep, second;
     unsigned stage; /* how many stages have started */
@@ -134,6 +138,19 @@ static void ask_to_stop(void *context)
     uv_async_send(&server->stop);
 }
 
+static void note_work(void *context)
+{
+    struct server *server = context;
+    if (__atomic_exchange_n(&server->service.rests, 0, __ATOMIC_SEQ_CST) != 0)
+        uv_async_send(&server->work);
+}
+
+static void wake_workers(struct server *server)
+{
+    for (unsigned i = 0; i < server->worker_count; i++)
+        worker_wake(&server->workers[i]);
+}
+
 static void raise_descriptor_limit(struct server *server);
 
 /* Most settings are read where they matter, each time: these are not. */
@@ -146,6 +163,8 @@ static void on_option_changed(void *context, size_t index)
         log_set_level(&server->log, (enum log_level)options_number(&options->loglevel));
     else if (strcmp(name, "maxclients") == 0 || strcmp(name, "http-maxclients") == 0)
         raise_descriptor_limit(server);
+    else if (strcmp(name, "timeout") == 0)
+        wake_workers(server);
     else if (strncmp(name, "maxmemory", 9) == 0)
         memory_look(&server->memory);
     else if (strcmp(name, "explain") == 0)
@@ -240,6 +259,7 @@ static enum server_result start_service(struct server *server, char *error)
         .store_stats = sum_stats,
         .counters_reset = reset_counters,
         .worker_count = server->worker_count,
+        .wake = note_work,
         .client_address = connection_address,
         .client_kill = worker_kill,
         .shutdown = ask_to_stop,
@@ -419,6 +439,7 @@ static void stop_workers(struct server *server)
         worker_stop(&server->workers[i]);
     for (unsigned i = 0; i < server->running_count; i++)
         worker_join(&server->workers[i]);
+    server->running_count = 0; /* requests that are still answered ask no more for their threads */
     release_workers(server, server->worker_count);
 }
 
@@ -446,6 +467,7 @@ static void on_accept(void *context, struct listener *listener, int fd)
         return;
     }
     __atomic_add_fetch(open, 1, __ATOMIC_RELAXED);
+    service_note_work(&server->service);
     struct handover handover = {
         .fd = fd, .protocol = listener->protocol, .client_id = ++server->next_client_id};
     if (is_http)
@@ -490,15 +512,46 @@ static void on_signal(uv_signal_t *signal, int number)
     uv_stop(signal->loop);
 }
 
+/* Whether nothing happens. That is said to the workers a look before it is acted upon: what they
+ * did before they could know of it is found by that look. */
+static bool rests(struct server *server, bool is_idle)
+{
+    uint64_t *said = &server->service.rests;
+    server->idle_looks = is_idle ? server->idle_looks + 1 : 0;
+    if (server->idle_looks > LOOKS_TO_REST && __atomic_load_n(said, __ATOMIC_SEQ_CST) != 0)
+        return true;
+    if (server->idle_looks >= LOOKS_TO_REST)
+        server->idle_looks = LOOKS_TO_REST;
+    __atomic_store_n(said, server->idle_looks == LOOKS_TO_REST, __ATOMIC_SEQ_CST);
+    return false;
+}
+
+/* While it rests, upkeep comes with the tick of each second, and before only if an item's time
+ * does. */
 static void on_upkeep(uv_timer_t *upkeep)
 {
     struct server *server = upkeep->data;
     memory_tick(&server->memory);
     uint64_t wait_us = store_upkeep(server->store);
-    uint64_t wait_ms = wait_us / 1000 + (wait_us % 1000 != 0);
-    if (admin_work(server->admin))
-        wait_ms = 1;
+    bool is_purging = admin_work(server->admin);
+    bool is_idle = wait_us >= STORE_IDLE_US && !is_purging;
+    if (rests(server, is_idle)) {
+        uv_timer_stop(upkeep);
+        if (wait_us < SECOND_MS * 1000)
+            uv_timer_start(upkeep, on_upkeep, wait_us / 1000 + 1, 0);
+        return;
+    }
+    if (is_idle)
+        wait_us = STORE_IDLE_US;
+    uint64_t wait_ms = is_purging ? 1 : wait_us / 1000 + (wait_us % 1000 != 0);
     uv_timer_start(upkeep, on_upkeep, wait_ms > 0 ? wait_ms : 1, 0);
+}
+
+static void on_work(uv_async_t *work)
+{
+    struct server *server = work->data;
+    server->idle_looks = 0;
+    uv_timer_start(&server->upkeep, on_upkeep, 1, 0);
 }
 
 static struct totals add_up(const struct counters *sum)
@@ -540,7 +593,11 @@ static void on_second(uv_timer_t *second)
         activity += sum.closed[i];
     libc_heap_tick(&server->libc_heap, activity);
     memory_second(&server->memory);
-    admin_sample(server->admin);
+    bool rests_now = counter_read(&server->service.rests) != 0;
+    server->rested_seconds = rests_now ? server->rested_seconds + 1 : 0;
+    if (!uv_is_active((uv_handle_t *)&server->upkeep))
+        on_upkeep(&server->upkeep);
+    admin_sample(server->admin, server->rested_seconds > 1);
 }
 
 static enum server_result start_handles(struct server *server, char *error)
@@ -551,7 +608,8 @@ static enum server_result start_handles(struct server *server, char *error)
     int result = uv_async_init(loop, &server->stop, on_stop);
     if (result < 0)
         return failed(error, "can't create the main loop", uv_strerror(result));
-    server->stop.data = server;
+    uv_async_init(loop, &server->work, on_work); /* can't fail once there is one */
+    server->stop.data = server->work.data = server;
     for (unsigned i = 0; i < 2; i++) {
         uv_signal_init(loop, &server->signals[i]);
         server->signals[i].data = server;
@@ -561,13 +619,15 @@ static enum server_result start_handles(struct server *server, char *error)
     uv_timer_init(loop, &server->second);
     server->upkeep.data = server->second.data = server;
     uv_timer_start(&server->upkeep, on_upkeep, 1, 0);
-    uv_timer_start(&server->second, on_second, 0, 1000);
+    uv_timer_start(&server->second, on_second, 0, SECOND_MS);
     return SERVER_OK;
 }
 
 static void stop_handles(struct server *server)
 {
+    __atomic_store_n(&server->service.rests, 0, __ATOMIC_SEQ_CST); /* nobody is to wake it */
     uv_close((uv_handle_t *)&server->stop, NULL);
+    uv_close((uv_handle_t *)&server->work, NULL);
     uv_close((uv_handle_t *)&server->signals[0], NULL);
     uv_close((uv_handle_t *)&server->signals[1], NULL);
     uv_close((uv_handle_t *)&server->upkeep, NULL);

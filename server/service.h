@@ -90,6 +90,9 @@ struct service {
     /* Zeroes what CONFIG RESETSTAT zeroes, by remembering a base of both. */
     void (*counters_reset)(void *server);
     unsigned worker_count;
+    /* 1: the main loop looks after the store only once a second, until it hears of work. */
+    uint64_t rests;
+    void (*wake)(void *server); /* from any thread; see service_note_work() */
     /* Of the last second; written by the main thread, read with counter_read(). */
     struct {
         uint64_t commands, received_bytes, sent_bytes;
@@ -109,5 +112,12 @@ struct service {
     void (*options_lock)(void *server); /* around reading or changing text options */
     void (*options_unlock)(void *server);
 };
+
+/* To be called by whoever has been given something to do, before or after it is done. */
+static inline void service_note_work(struct service *service)
+{
+    if (__builtin_expect(counter_read(&service->rests) != 0, 0))
+        service->wake(service->server);
+}
 
 #endif

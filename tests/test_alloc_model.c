@@ -148,11 +148,8 @@ static void rare(struct model *model)
             model->large_once_in = rng_once_in(&model->rng, 2) ? LARGE_RARELY : LARGE_RARELY / 8;
         break;
     case 4:
-        if (!rng_once_in(&model->rng, 4))
-            break;
-        while (model->pinned_count > 0)
-            unpin_one(model);
-        twin_reset(&model->twin);
+        if (rng_once_in(&model->rng, 4))
+            twin_reset(&model->twin);
         break;
     default:
         if (model->may_fail)

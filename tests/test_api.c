@@ -193,7 +193,7 @@ static void api_memory_adds_up(void **state)
     fill(fixture, 1000, 2000);
     fixture->options.maxmemory = 123456789;
     fixture->counters.connections[PROTOCOL_RESP] = 4;
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     json_t *tree = get_json(fixture, "/api/memory", "");
     json_t *parts = json_object_get(tree, "parts"), *part;
     size_t i;
@@ -228,7 +228,7 @@ static void api_facts_are_those_of_the_last_sample(void **state)
     admin_facts(fixture->admin, &facts);
     assert_true(facts.time_seconds == 0);
     fill(fixture, 10, 100);
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     admin_facts(fixture->admin, &facts);
     assert_int_equal(facts.live_bytes, 10 * 112);
     size_t sum = 0;

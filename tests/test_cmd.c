@@ -182,7 +182,7 @@ static void dispatch_keeps_what_is_in_the_reply_already(void **state)
     cmd_run_resp(&world->context, &args);
     args.count = 1;
     cmd_run_resp(&world->context, &args);
-    assert_int_equal(world_answer_len(world), 7);
+    assert_int_equal(ebb_buf_len(&world->out), 7);
 }
 
 /* ---- connection ---- */
@@ -901,6 +901,43 @@ static void commands_say_when_memory_is_out(void **state)
     free(value);
 }
 
+#ifdef EBB_HARD
+#define MOVES_COUNT false /* they are allocations as well, and everything moves all the time */
+#else
+#define MOVES_COUNT true
+#endif
+
+static uint64_t allocations(struct world *world)
+{
+    struct store_stats stats;
+    store_leave(&world->session);
+    store_stats(world->store, &stats);
+    return stats.item_heap.allocations;
+}
+
+/* A new slot for each thirty-second more, or for what a large object can't have behind its end. */
+static void values_grow_where_they_are(void **state)
+{
+    struct world *world = *state;
+    world_resp(world, "SETRANGE small 99 x");
+    world_resp(world, "SETRANGE large 99999 x");
+    uint64_t before = allocations(world);
+    for (unsigned i = 0; i < 400; i++) {
+        world_resp(world, "APPEND small 0123456789");
+        world_resp(world, "APPEND large 0123456789012345678901234567890123456789");
+    }
+    assert_true(allocations(world) < before + 400 || !MOVES_COUNT);
+    TALK({"STRLEN small", ":4100\r\n"},
+         {"GETRANGE small 4080 -1", "$20\r\n01234567890123456789\r\n"},
+         {"GETRANGE small 99 103", "$5\r\nx0123\r\n"}, {"STRLEN large", ":116000\r\n"},
+         {"SETRANGE large 115998 abcd", ":116002\r\n"},
+         {"GETRANGE large 115995 -1", "$7\r\n567abcd\r\n"});
+    before = allocations(world);
+    TALK({"SET bits x", OK}, {"SETBIT bits 17 1", ":0\r\n"}, {"STRLEN bits", ":3\r\n"},
+         {"GETRANGE bits 0 0", "$1\r\nx\r\n"}, {"GETBIT bits 17", ":1\r\n"});
+    assert_true(allocations(world) == before + 1 || !MOVES_COUNT);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -950,6 +987,7 @@ int main(void)
         TEST(help_is_an_array_of_lines),
         TEST(shutdown_asks_the_server),
         TEST(time_is_now),
+        TEST(values_grow_where_they_are),
         cmocka_unit_test(commands_say_when_memory_is_out),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

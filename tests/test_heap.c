@@ -265,7 +265,7 @@ static void an_object_freed_while_pinned_stays_until_the_last_pin(void **state)
     twin_unpin(&bench->twin, 0); /* looks at the bytes each time */
     twin_check(&bench->twin);
     twin_unpin(&bench->twin, 0);
-    assert_int_equal(bench->twin.heap->limbo.count, 0);
+    assert_int_equal(bench->twin.heap->freed_objects, 0);
     assert_int_equal(bench->twin.heap->objects, 19);
 }
 
@@ -313,8 +313,36 @@ static void pins_at_random_never_lose_bytes(void **state)
     for (size_t n = 0; n < 200; n++)
         while (bench->twin.objects[n].pins > 0)
             twin_unpin(&bench->twin, n);
-    assert_int_equal(bench->twin.heap->limbo.count, 0);
+    assert_int_equal(bench->twin.heap->freed_objects, 0);
     twin_verify_all(&bench->twin);
+}
+
+static void a_reset_leaves_what_is_pinned_to_its_last_pin(void **state)
+{
+    struct bench *bench = *state;
+    for (size_t n = 0; n < 60; n++) {
+        assert_true(twin_alloc(&bench->twin, n, n % 3 == 0 ? 100000 : 20000));
+        twin_due_note(&bench->twin, n, 100 + n);
+    }
+    twin_pin(&bench->twin, 0); /* a large one */
+    twin_pin(&bench->twin, 1);
+    twin_pin(&bench->twin, 1);
+    twin_free(&bench->twin, 1);
+    twin_reset(&bench->twin);
+    twin_check(&bench->twin);
+    assert_int_equal(ebb_due_next(bench->twin.heap), UINT64_MAX);
+    twin_each(&bench->twin, 0);
+    for (size_t n = 2; n < 60; n++) /* in free slots next to them, too */
+        assert_true(twin_alloc(&bench->twin, n, n % 3 == 0 ? 100000 : 20000));
+    ebb_heap_shuffle(bench->twin.heap);
+    twin_verify_all(&bench->twin);
+    twin_unpin(&bench->twin, 1); /* looks at the bytes each time */
+    twin_unpin(&bench->twin, 0);
+    twin_unpin(&bench->twin, 1);
+    twin_check(&bench->twin);
+    assert_int_equal(bench->twin.heap->objects, 58);
+    twin_reset(&bench->twin);
+    assert_int_equal(bench->twin.heap->span_count, 0);
 }
 
 /* Ten thousand clients, each reading one value in a pipeline of ten. */
@@ -606,10 +634,17 @@ static void resize_to_nothing(struct bench *bench)
     ebb_resize(bench->twin.heap, &ref, 0);
 }
 
-static void reset_while_pinned(struct bench *bench)
+static void destroy_while_pinned(struct bench *bench)
+{
+    ebb_pin(bench->twin.heap, ref_of(bench, 0));
+    ebb_heap_destroy(bench->twin.heap);
+}
+
+static void free_twice_across_a_reset(struct bench *bench)
 {
     ebb_pin(bench->twin.heap, ref_of(bench, 0));
     ebb_heap_reset(bench->twin.heap);
+    ebb_free(bench->twin.heap, ref_of(bench, 0));
 }
 
 static void destroy_a_pool_in_use(struct bench *bench)
@@ -646,7 +681,8 @@ static void wrong_refs_abort(void **state)
     assert_true(aborts(bench, resize_what_is_free));
     assert_true(aborts(bench, allocate_nothing));
     assert_true(aborts(bench, resize_to_nothing));
-    assert_true(aborts(bench, reset_while_pinned));
+    assert_true(aborts(bench, destroy_while_pinned));
+    assert_true(aborts(bench, free_twice_across_a_reset));
     assert_true(aborts(bench, destroy_a_pool_in_use));
 }
 
@@ -760,6 +796,7 @@ int main(void)
         HEAP_TEST(an_object_freed_while_pinned_stays_until_the_last_pin),
         HEAP_TEST(an_object_freed_while_pinned_is_nobodys),
         HEAP_TEST(pins_at_random_never_lose_bytes),
+        HEAP_TEST(a_reset_leaves_what_is_pinned_to_its_last_pin),
         HEAP_TEST(one_object_takes_a_hundred_thousand_pins),
         HEAP_TEST(each_meets_every_object_once),
         HEAP_TEST(due_visits_meet_all_that_is_due_and_move_on),

@@ -113,11 +113,14 @@ static void the_share_of_clients_is_reasonable(void **state)
 static void resident_memory_is_read(void **state)
 {
     (void)state;
-    size_t before = limit_read_resident();
+    int fd = limit_open_resident();
+    size_t before = limit_read_resident(fd);
     char *memory = malloc(32 * MIB);
     memset(memory, 1, 32 * MIB);
-    size_t after = limit_read_resident() + (size_t)(((volatile char *)memory)[MIB] - 1);
+    size_t after = limit_read_resident(fd) + (size_t)(((volatile char *)memory)[MIB] - 1);
     assert_true(before > MIB / 2 && after >= before + 31 * MIB);
+    assert_int_equal(close(fd), 0);
+    assert_int_equal(limit_read_resident(-1), 0);
     free(memory);
 }
 

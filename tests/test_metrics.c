@@ -281,7 +281,7 @@ static void metrics_follow_the_store(void **state)
     assert_true(read_back(fixture, 7));
     assert_true(read_back(fixture, 8));
     assert_false(read_back(fixture, 999999));
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     struct expo expo;
     scrape(fixture, false, &expo);
     assert_true(expo_value(&expo, "ebb_items", "db=\"0\"") == 201);
@@ -425,7 +425,7 @@ static void compat_shows_redis_what_it_knows(void **state)
     counters->connections[PROTOCOL_MEMCACHED] = 1;
     counters->connections[PROTOCOL_HTTP] = 9;
     fixture->options.maxmemory = 1000000;
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     struct expo expo;
     scrape_path(fixture, "/metrics/redis", false, &expo);
     assert_true(expo_value(&expo, "redis_up", "") == 1);
@@ -508,7 +508,7 @@ static double kernel_error_bytes(void)
 static void assert_adds_up(struct fixture *fixture, const char *when)
 {
     struct expo expo;
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     scrape(fixture, false, &expo);
     double resident = expo_value(&expo, "process_resident_memory_bytes", "");
     double skew = expo_value(&expo, "ebb_memory_attribution_skew_bytes", "");
@@ -570,10 +570,10 @@ static void metrics_remember_the_peaks(void **state)
 {
     struct fixture *fixture = *state;
     fill(fixture, 0, 100, 200000);
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     store_flush(&fixture->session, STORE_ALL_DATABASES);
     store_purge(&fixture->session);
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     struct expo expo;
     scrape(fixture, false, &expo);
     double high = expo_value(&expo, "ebb_memory_resident_window_max_bytes", "window=\"1m\"");
@@ -590,18 +590,18 @@ static void metrics_remember_the_peaks(void **state)
 static void metrics_tell_for_how_long_memory_is_behind(void **state)
 {
     struct fixture *fixture = *state;
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     struct expo expo;
     scrape(fixture, false, &expo);
     bool was_behind = expo_value(&expo, "ebb_memory_follow_lag_seconds", "") > 0;
     expo_release(&expo);
     void *waste = touched(40 * MIB);
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     usleep(STALE_US);
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     assert_true(value_now(fixture, "ebb_memory_follow_lag_seconds", "") >= STALE_US / 1e6);
     free(waste);
-    admin_sample(fixture->admin);
+    admin_sample(fixture->admin, false);
     if (!was_behind && !IS_SANITIZED)
         assert_value(fixture, "ebb_memory_follow_lag_seconds", "", 0);
 }

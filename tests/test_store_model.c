@@ -136,7 +136,8 @@ static void do_set(struct world *world, const struct store_key *key, struct twin
     *twin = next;
 }
 
-/* Continues the pattern of the present value, so that the twin's seed still describes it. */
+/* Continues the pattern of the present value, so that the twin's seed still describes it; from its
+ * end on, or from a place before. */
 static void do_append(struct world *world, const struct store_key *key, struct twin *twin)
 {
     struct store_value old = {.data = "", .len = 0};
@@ -145,11 +146,12 @@ static void do_append(struct world *world, const struct store_key *key, struct t
     if (!exists)
         *twin = (struct twin){.is_set = true, .seed = rnd(world, 255)};
     uint32_t more = some_len(world) / 4;
-    if (twin->len + more > sizeof world->bytes)
+    uint32_t kept = rnd(world, 3) == 0 ? rnd(world, twin->len + 1) : twin->len;
+    if (kept + more > sizeof world->bytes)
         return;
-    const char *tail = fill(world, twin->seed, twin->len + more) + twin->len;
-    assert_int_equal(store_join(&world->session, key, old.data, old.len, tail, more), STORE_OK);
-    twin->len += more;
+    const char *tail = fill(world, twin->seed, kept + more) + kept;
+    assert_int_equal(store_join(&world->session, key, old.data, kept, tail, more), STORE_OK);
+    twin->len = kept + more;
     twin->cas = 0;
     twin->marks = 0;
     if (twin->access_s != 0)

@@ -296,13 +296,15 @@ void admin_respond(struct admin *admin, const struct ebb_http_request *request, 
 
 /* ---- the clock's calls ---- */
 
-void admin_sample(struct admin *admin)
+void admin_sample(struct admin *admin, bool is_quiet)
 {
     struct memory_facts facts;
     size_t limit_bytes = sample_limit_bytes(admin->service);
     admin->sampler.history_bytes = history_bytes(&admin->history);
-    sampler_look_around(&admin->sampler);
-    sampler_take(&admin->sampler);
+    if (!is_quiet || !sampler_repeat(&admin->sampler)) {
+        sampler_look_around(&admin->sampler);
+        sampler_take(&admin->sampler);
+    }
     history_add(&admin->history, &admin->sampler.last, (double)limit_bytes);
     sample_facts(&admin->sampler.last, limit_bytes, &facts);
     pthread_mutex_lock(&admin->facts_mutex);

@@ -19,8 +19,9 @@ void admin_destroy(struct admin *admin);
 /* Writes the whole response to a request, whatever its method and path. */
 void admin_respond(struct admin *admin, const struct ebb_http_request *request,
                    struct ebb_buf *out);
-/* Takes one sample of the process and the store; called once a second. */
-void admin_sample(struct admin *admin);
+/* Takes one sample of the process and the store; called once a second. `is_quiet`: nothing has
+ * happened since the last, which then stands for this one, too. */
+void admin_sample(struct admin *admin, bool is_quiet);
 /* Goes on with what somebody has asked for (POST /api/purge): a bounded piece of it. true: there is
  * more, call again soon. */
 bool admin_work(struct admin *admin);

@@ -11,6 +11,8 @@
 #define NS_PER_SECOND       UINT64_C(1000000000)
 #define REFRESH_NS          (NS_PER_SECOND / 5)
 #define REFRESH_COST_FACTOR 100u
+#define AROUND_NS           (2 * NS_PER_SECOND) /* older is too old for who asks */
+#define REPEAT_NS           (10 * NS_PER_SECOND)
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -137,20 +139,38 @@ void sampler_take(struct sampler *sampler)
                   &now.parts);
     now.duration_ns = thread_cpu_ns() - begin_ns;
     sampler->last = now;
+    sampler->looked_ns = now.taken_ns;
     remember(sampler, &before);
+}
+
+bool sampler_repeat(struct sampler *sampler)
+{
+    const struct sample before = sampler->last;
+    uint64_t now_ns = monotonic_ns();
+    if (now_ns - sampler->looked_ns >= REPEAT_NS)
+        return false;
+    sampler->last.time_seconds = unix_seconds();
+    sampler->last.taken_ns = now_ns;
+    sampler->last.cpu_seconds = process_cpu_seconds();
+    remember(sampler, &before);
+    return true;
 }
 
 void sampler_look_around(struct sampler *sampler)
 {
-    environment_read(sampler->files, monotonic_ns(), &sampler->environment);
+    sampler->looked_around_ns = monotonic_ns();
+    environment_read(sampler->files, sampler->looked_around_ns, &sampler->environment);
 }
 
 void sampler_refresh(struct sampler *sampler)
 {
-    uint64_t age_ns = monotonic_ns() - sampler->last.taken_ns;
+    uint64_t now_ns = monotonic_ns(), age_ns = now_ns - sampler->looked_ns;
     uint64_t dear_ns = sampler->last.duration_ns * REFRESH_COST_FACTOR;
-    if (age_ns >= (dear_ns > REFRESH_NS ? dear_ns : REFRESH_NS))
-        sampler_take(sampler);
+    if (age_ns < (dear_ns > REFRESH_NS ? dear_ns : REFRESH_NS))
+        return;
+    if (now_ns - sampler->looked_around_ns >= AROUND_NS)
+        sampler_look_around(sampler);
+    sampler_take(sampler);
 }
 
 struct window_step sampler_window(const struct sampler *sampler, size_t window)

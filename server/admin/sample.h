@@ -31,7 +31,7 @@ struct peak {
 
 struct sample {
     double time_seconds;  /* unix */
-    uint64_t taken_ns;    /* monotonic */
+    uint64_t taken_ns;    /* monotonic; of the look, or when nothing had changed since it */
     uint64_t duration_ns; /* CPU time that taking it cost */
     struct process_memory memory;
     struct environment environment; /* of the last full second */
@@ -51,6 +51,7 @@ struct sampler {
     struct environment_files *files;
     struct environment environment;
     struct sample last;
+    uint64_t looked_ns, looked_around_ns; /* when the kernel was last asked */
     struct window windows[WINDOW_COUNT];
     uint64_t behind_since_ns; /* 0: resident memory follows */
     size_t history_bytes;     /* set by whoever keeps one: it is a part too */
@@ -59,6 +60,9 @@ struct sampler {
 int sampler_init(struct sampler *sampler, struct service *service); /* 0 or -1 */
 void sampler_release(struct sampler *sampler);
 void sampler_take(struct sampler *sampler);
+/* Takes the last one for the present, for nothing has happened since. false: it is 10 s old, and
+ * what others do to our pages is to be seen as well. */
+bool sampler_repeat(struct sampler *sampler);
 /* Looks at the system around as well: once a second is enough. */
 void sampler_look_around(struct sampler *sampler);
 /* Takes one unless the last is younger than 0.2 s, or so dear that sampling would cost 1 % of a

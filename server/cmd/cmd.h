@@ -2,8 +2,9 @@
 /* cmd.h: commands of RESP and memcached, executed against the store. No socket is known here.
  *
  * net/ parses a batch, calls cmd_run_resp() or cmd_run_mc() for each command in order, and then
- * store_leave() and sends what was written to the reply. Handlers are `void cmd_NAME(struct
- * cmd_context *)`, one per row of commands.def, grouped by family: cmd_string.c, cmd_key.c, ...
+ * store_leave() and sends what was written to the reply, with the splices in it. Handlers are `void
+ * cmd_NAME(struct cmd_context *)`, one per row of commands.def, grouped by family: cmd_string.c,
+ * cmd_key.c, ...
  */
 #ifndef EBB_CMD_H
 #define EBB_CMD_H
@@ -12,6 +13,7 @@
 #include "../service.h"
 #include "../store/store.h"
 #include "command_id.h"
+#include "splices.h"
 
 /* The upper part are the words that COMMAND INFO shows, in its order. */
 enum command_flag {
@@ -46,6 +48,7 @@ struct cmd_context;
 struct command_clock;
 
 #define COMMAND_NAME_BYTES 32
+#define MC_DATABASE        0u /* where memcached's keys are */
 
 struct command {
     char name[COMMAND_NAME_BYTES]; /* lower case, zeros behind; "container|name" for subcommands */
@@ -67,7 +70,9 @@ struct cmd_context {
     const struct command *command; /* after cmd_run_resp(): the row it was, NULL: unknown */
     const struct ebb_slice *args;  /* args[0] is the name */
     uint32_t count;
+    const struct store_key *named; /* one of args that was named as a key ahead; NULL: none was */
     struct ebb_reply reply;
+    struct splices *splices;     /* where long values may go; NULL: all are copied */
     struct command_clock *clock; /* NULL: nobody wants to know how long it takes */
     uint64_t took_ns;            /* after cmd_run_resp(): 0 if it was not timed by itself */
 };

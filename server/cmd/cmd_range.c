@@ -81,33 +81,25 @@ void cmd_getrange(struct cmd_context *context)
     struct store_key key = enter_key(context, 1);
     if (read_key(context, &key, &value))
         part = cut(&value, start, end);
-    ebb_reply_bulk(&context->reply, part.data, part.len);
+    reply_bytes_of(context, &key, &value, part);
 }
 
-/* The new value is put together outside the store, as a part of it is the old one. */
+/* The value continues with the patch from offset on, with zeros before it where it is shorter. */
 static int overwrite(struct cmd_context *context, const struct store_key *key,
                      const struct store_value *old, size_t offset, struct ebb_slice patch)
 {
-    size_t end = offset + patch.len;
-    size_t len = old->len > end ? old->len : end;
-    size_t kept = old->len < offset ? old->len : offset;
-    char *bytes = malloc(len);
+    size_t gap = offset > old->len ? offset - old->len : 0;
+    char *zeros = gap > 0 ? calloc(1, gap + patch.len) : NULL;
 
-    if (bytes == NULL)
+    if (gap > 0 && zeros == NULL)
         return STORE_ENOMEM;
-    if (kept > 0)
-        memcpy(bytes, old->data, kept);
-    memset(bytes + kept, 0, offset - kept);
-    memcpy(bytes + offset, patch.data, patch.len);
-    if (len > end)
-        memcpy(bytes + end, old->data + end, len - end);
-    int rc =
-        store_set(context->store, key,
-                  &(struct store_value){
-                      .data = bytes, .len = len, .expire_ms = STORE_KEEP_TTL, .flags = old->flags});
-    free(bytes);
+    if (gap > 0)
+        memcpy(zeros + gap, patch.data, patch.len);
+    int rc = store_join(context->store, key, old->data, offset - gap, gap > 0 ? zeros : patch.data,
+                        gap + patch.len);
+    free(zeros);
     if (rc == STORE_OK)
-        ebb_reply_int(&context->reply, (int64_t)len);
+        ebb_reply_int(&context->reply, (int64_t)(offset + patch.len));
     return rc;
 }
 

@@ -249,7 +249,7 @@ static void script_get_and_pttl(struct call *call)
 
     ebb_reply_array(reply, 2);
     if (is_there)
-        ebb_reply_bulk(reply, value.data, value.len);
+        reply_value(call->context, &call->key, &value);
     else
         ebb_reply_null(reply);
     reply_int(call, is_there ? time_left(call, &value) : -2);

@@ -10,11 +10,6 @@
 
 #include "set_options.h"
 
-static void reply_value(struct cmd_context *context, const struct store_value *value)
-{
-    ebb_reply_bulk(&context->reply, value->data, value->len);
-}
-
 /* Answers the present value or null. */
 static bool reply_present(struct cmd_context *context, const struct store_key *key)
 {
@@ -22,7 +17,7 @@ static bool reply_present(struct cmd_context *context, const struct store_key *k
     bool found = read_key(context, key, &value);
 
     if (found)
-        reply_value(context, &value);
+        reply_value(context, key, &value);
     else
         ebb_reply_null(&context->reply);
     return found;
@@ -56,7 +51,7 @@ void cmd_getex(struct cmd_context *context)
     }
     if (!set_options_expire(context, &options))
         return;
-    reply_value(context, &value);
+    reply_value(context, &key, &value);
     if (options.time_arg != 0)
         store_set_expire(context->store, &key, options.expire_ms);
     else if (options.flags & SET_PERSIST && value.expire_ms != 0)

@@ -39,37 +39,33 @@ static const uint8_t slots[COMMAND_SLOT_COUNT] = {
 
 _Static_assert(COMMAND_COUNT < UINT8_MAX, "a slot holds the id of any command");
 
-static bool is_named(const struct command *command, const uint64_t *words, size_t len)
+/* The row in the slot or behind it that has the name; `word` is its first eight bytes. */
+static const struct command *find_from(unsigned slot, uint64_t word, const char *rest, size_t len)
 {
-    if (command->name_len != len)
-        return false;
-    for (size_t i = 0; 8 * i < len; i++) {
-        uint64_t word;
-        memcpy(&word, command->name + 8 * i, sizeof(word));
-        if (word != words[i])
-            return false;
+    for (; slots[slot] != 0; slot = (slot + 1) % COMMAND_SLOT_COUNT) {
+        const struct command *command = &commands[slots[slot] - 1];
+        uint64_t its;
+        memcpy(&its, command->name, sizeof(its));
+        if (its == word && command->name_len == len &&
+            (len <= 8 || memcmp(command->name + 8, rest, len - 8) == 0))
+            return command;
     }
-    return true;
-}
-
-static const struct command *find_words(const uint64_t words[COMMAND_NAME_WORDS], size_t len)
-{
-    unsigned slot = command_slot(words, len);
-
-    while (slots[slot] != 0 && !is_named(&commands[slots[slot] - 1], words, len))
-        slot = (slot + 1) % COMMAND_SLOT_COUNT;
-    return slots[slot] == 0 ? NULL : &commands[slots[slot] - 1];
+    return NULL;
 }
 
 const struct command *command_find(const char *name, size_t len)
 {
     uint64_t words[COMMAND_NAME_WORDS];
 
+    if (len <= 8) { /* nearly all */
+        words[0] = command_word(name, len);
+        return find_from(command_slot(words, len), words[0], NULL, len);
+    }
     if (len >= COMMAND_NAME_BYTES)
         return NULL;
     for (size_t i = 0; 8 * i < len; i++)
         words[i] = command_word(name + 8 * i, len - 8 * i < 8 ? len - 8 * i : 8);
-    return find_words(words, len);
+    return find_from(command_slot(words, len), words[0], (const char *)(words + 1), len);
 }
 
 const struct command *command_find_sub(const struct command *container, const char *name,

@@ -41,6 +41,42 @@ void reply_rewind(struct cmd_context *context, size_t len)
 
     if (ebb_buf_len(out) > len)
         out->end = out->start + len;
+    if (context->splices != NULL)
+        splices_rewind(context->splices, len);
+}
+
+bool reply_pin(struct cmd_context *context, const struct store_key *key,
+               const struct store_value *value, size_t len)
+{
+    if (context->splices == NULL)
+        return false;
+    if (!splices_fit(context->splices, context->reply.out, len)) {
+        context->reply.out->failed = true; /* as if it had been copied */
+        return false;
+    }
+    bool is_pinned = splices_pin(context->splices, context->store, key, value);
+    counter_add(
+        is_pinned ? &context->counters->spliced_values : &context->counters->unspliced_values, 1);
+    return is_pinned;
+}
+
+void reply_splice(struct cmd_context *context, struct ebb_slice bytes)
+{
+    struct ebb_buf *out = context->reply.out;
+
+    splices_add(context->splices, out, bytes.data, bytes.len);
+    ebb_buf_add(out, "\r\n", 2);
+}
+
+void reply_long_bytes_of(struct cmd_context *context, const struct store_key *key,
+                         const struct store_value *value, struct ebb_slice bytes)
+{
+    if (!reply_may_splice(context, key, value, bytes.len)) {
+        ebb_reply_bulk(&context->reply, bytes.data, bytes.len);
+        return;
+    }
+    ebb_reply_bulk_head(&context->reply, bytes.len);
+    reply_splice(context, bytes);
 }
 
 void reply_help(struct cmd_context *context, const char *container, const char *const *lines,

@@ -40,14 +40,55 @@ void reply_rewind(struct cmd_context *context, size_t len);
 void reply_help(struct cmd_context *context, const char *container, const char *const *lines,
                 size_t count);
 
+/* Pins the value, of which `len` bytes are about to be sent, if that is better than copying them:
+ * then reply_splice() must follow. */
+bool reply_pin(struct cmd_context *context, const struct store_key *key,
+               const struct store_value *value, size_t len);
+static inline bool reply_may_splice(struct cmd_context *context, const struct store_key *key,
+                                    const struct store_value *value, size_t len)
+{
+    return __builtin_expect(len >= SPLICE_MIN_BYTES, 0) && reply_pin(context, key, value, len);
+}
+/* Bytes of the value and a line end. */
+void reply_splice(struct cmd_context *context, struct ebb_slice bytes);
+
+void reply_long_bytes_of(struct cmd_context *context, const struct store_key *key,
+                         const struct store_value *value, struct ebb_slice bytes);
+/* A bulk of some or all bytes of a value that has just been read, or of none at all. */
+static inline void reply_bytes_of(struct cmd_context *context, const struct store_key *key,
+                                  const struct store_value *value, struct ebb_slice bytes)
+{
+    if (__builtin_expect(bytes.len >= SPLICE_MIN_BYTES, 0))
+        reply_long_bytes_of(context, key, value, bytes);
+    else
+        ebb_reply_bulk(&context->reply, bytes.data, bytes.len);
+}
+
+static inline void reply_value(struct cmd_context *context, const struct store_key *key,
+                               const struct store_value *value)
+{
+    reply_bytes_of(context, key, value, (struct ebb_slice){value->data, value->len});
+}
+
 /* ---- keys ---- */
+
+/* That name as a key, its shard entered; named ahead with its batch, if it is the first one. */
+static inline struct store_key enter_name(struct cmd_context *context, unsigned database,
+                                          struct ebb_slice name)
+{
+    const struct store_key *named = context->named;
+    if (named != NULL && named->data == name.data) {
+        store_enter(context->store, named);
+        if (!store_is_renumbered(context->store, database, named))
+            return *named;
+    }
+    return store_enter_name(context->store, database, name.data, name.len);
+}
 
 /* The key in argument `index`, its shard entered. */
 static inline struct store_key enter_key(struct cmd_context *context, uint32_t index)
 {
-    struct ebb_slice name = context->args[index];
-    return store_enter_name(context->store, (unsigned)context->client->database, name.data,
-                            name.len);
+    return enter_name(context, (unsigned)context->client->database, context->args[index]);
 }
 
 /* A read that the statistics count as hit or miss. */

@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "handler.h"
 #include "mc_detail.h"
 
 #define MC_KEYS_CHUNK     64u
@@ -39,9 +40,7 @@ const char *mc_store_error(struct cmd_context *context, int error)
 
 struct store_key mc_enter_key(struct cmd_context *context, const struct ebb_mc_command *command)
 {
-    struct ebb_slice name = command->keys.at[0];
-
-    return store_enter_name(context->store, MC_DATABASE, name.data, name.len);
+    return enter_name(context, MC_DATABASE, command->keys.at[0]);
 }
 
 int64_t mc_expire_ms(struct cmd_context *context, int64_t exptime)
@@ -65,6 +64,20 @@ void mc_count_read(struct counters *counters, bool is_touch, bool is_hit)
         counter_add(is_hit ? &counters->mc_get_hits : &counters->mc_get_misses, 1);
 }
 
+static void write_value(struct cmd_context *context, const struct store_key *key,
+                        const struct store_value *value, const uint64_t *unique)
+{
+    struct ebb_slice name = {key->data, key->len}, bytes = {value->data, value->len};
+    struct ebb_buf *out = context->reply.out;
+
+    if (!reply_may_splice(context, key, value, value->len)) {
+        ebb_mc_write_value(out, name, value->flags, bytes, unique);
+        return;
+    }
+    ebb_mc_write_value_head(out, name, value->flags, value->len, unique);
+    reply_splice(context, bytes);
+}
+
 static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command *command,
                         const struct store_key *key)
 {
@@ -80,13 +93,20 @@ static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command
     mc_detail_note_read(context->service, key, is_hit);
     if (!is_hit)
         return;
-    ebb_mc_write_value(context->reply.out, (struct ebb_slice){key->data, key->len}, value.flags,
-                       (struct ebb_slice){value.data, value.len}, wants_cas ? &unique : NULL);
+    write_value(context, key, &value, wants_cas ? &unique : NULL);
     if (is_touch)
         store_set_expire(context->store, key, mc_expire_ms(context, command->exptime));
 }
 
-static void run_get(struct cmd_context *context, const struct ebb_mc_command *command)
+static void run_get_one(struct cmd_context *context, const struct ebb_mc_command *command)
+{
+    struct store_key key = mc_enter_key(context, command);
+
+    read_mc_key(context, command, &key);
+    ebb_mc_write_line(context->reply.out, "END");
+}
+
+static void run_get_many(struct cmd_context *context, const struct ebb_mc_command *command)
 {
     struct store *store = context->store->store;
     struct store_key keys[MC_KEYS_CHUNK];
@@ -104,6 +124,14 @@ static void run_get(struct cmd_context *context, const struct ebb_mc_command *co
             read_mc_key(context, command, &keys[i]);
     }
     ebb_mc_write_line(context->reply.out, "END");
+}
+
+static void run_get(struct cmd_context *context, const struct ebb_mc_command *command)
+{
+    if (command->keys.count == 1)
+        run_get_one(context, command);
+    else
+        run_get_many(context, command);
 }
 
 /* ---- set, add, replace, append, prepend, cas ---- */

@@ -232,6 +232,21 @@ static void settle(const struct pass *pass)
         store_set_expire(store, &pass->key, pass->value.expire_ms);
 }
 
+/* Ends the line, and sends the value if it is wanted. */
+static void write_value(const struct pass *pass)
+{
+    struct ebb_slice data = {pass->value.data, pass->value.len};
+    struct ebb_buf *out = pass->context->reply.out;
+    bool wants_value = has(pass->command, 'v');
+
+    if (!wants_value || !reply_may_splice(pass->context, &pass->key, &pass->value, data.len)) {
+        ebb_mc_write_end(out, wants_value ? &data : NULL);
+        return;
+    }
+    ebb_mc_write_end(out, NULL);
+    reply_splice(pass->context, data);
+}
+
 void mc_run_get(struct cmd_context *context, const struct ebb_mc_command *command)
 {
     struct ebb_buf *out = context->reply.out;
@@ -242,10 +257,9 @@ void mc_run_get(struct cmd_context *context, const struct ebb_mc_command *comman
             answer_code(context, command, "EN");
         return;
     }
-    struct ebb_slice data = {pass.value.data, pass.value.len};
     bool is_binary = mc_key_is_binary(command, pass.value.marks, command->keys.at[0]);
     if (has(command, 'v'))
-        ebb_mc_write_value_code(out, data.len);
+        ebb_mc_write_value_code(out, pass.value.len);
     else
         ebb_mc_write_code(out, "HD");
     for (uint32_t i = 1; i < command->keys.count; i++) {
@@ -254,7 +268,7 @@ void mc_run_get(struct cmd_context *context, const struct ebb_mc_command *comman
             pass_flag_of_get(&pass, flag);
     }
     write_marks(&pass);
-    ebb_mc_write_end(out, has(command, 'v') ? &data : NULL);
+    write_value(&pass);
     settle(&pass);
 }
 

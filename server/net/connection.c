@@ -136,11 +136,12 @@ bool connection_is_idle(struct connection *connection, int64_t now_ms)
 
 /* ---- running what has come in ---- */
 
-static void swap_args(struct ebb_args *a, struct ebb_args *b)
+static void swap_args(struct worker *worker, struct pending *pending)
 {
-    struct ebb_args other = *a;
-    *a = *b;
-    *b = other;
+    struct ebb_args other = worker->args[0];
+    worker->args[0] = pending->args;
+    pending->args = other;
+    worker->has_grown = true;
 }
 
 /* Takes up the parser where it stood, or at the start of a command. */
@@ -154,7 +155,7 @@ static void load_parser(struct connection *connection)
         return;
     }
     worker->parser = pending->parser;
-    swap_args(&worker->args[0], &pending->args);
+    swap_args(worker, pending);
 }
 
 static void refuse_long_command(struct connection *connection)
@@ -188,7 +189,7 @@ static void keep_rest(struct connection *connection, const char *rest, size_t le
     }
     pending->need_bytes = need;
     pending->parser = worker->parser;
-    swap_args(&worker->args[0], &pending->args);
+    swap_args(worker, pending);
     count_pending(connection);
     claims_admit(connection, need);
     claims_update(connection);
@@ -281,6 +282,7 @@ static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *roo
     struct worker *worker = connection_worker(connection);
     if (read_bytes == 0)
         return;
+    service_note_work(worker->config.service);
     if (read_bytes < 0) {
         on_read_end(connection, (int)read_bytes);
         return;
@@ -368,6 +370,7 @@ void connection_open(struct worker *worker, const struct handover *handover)
     connection->tcp.data = connection;
     init_client(connection, handover);
     link_in(worker, connection);
+    worker_stir(worker);
     counter_add(&worker->counters.connection_bytes, struct_bytes(connection));
     counter_add(&worker->counters.connections[handover->protocol], 1);
     counter_add(&worker->counters.accepted[handover->protocol], 1);

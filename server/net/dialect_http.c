@@ -32,7 +32,7 @@ static void answer(struct connection *connection, const struct ebb_http_request 
     connection->client.commands++;
     if (!request->keep_alive)
         connection_end(connection, CLOSE_CLIENT);
-    if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES)
+    if (worker_has_much(worker))
         unsent_flush(connection);
 }
 

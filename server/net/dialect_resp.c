@@ -17,7 +17,9 @@ enum batch_end {
 /* Commands parsed and not run yet: their arguments are worker->args[0 .. count). */
 struct batch {
     unsigned count;
-    size_t ends[WORKER_BATCH_MAX]; /* offsets behind each */
+    bool is_named;                           /* keys are set */
+    size_t ends[WORKER_BATCH_MAX];           /* offsets behind each */
+    struct store_key keys[WORKER_BATCH_MAX]; /* the first argument of each, taken for a key */
     enum batch_end end;
 };
 
@@ -39,6 +41,7 @@ static void parse_batch(struct connection *connection, char *bytes, size_t len, 
     worker->parser.resp.unauthenticated = !connection->client.authenticated;
     size_t offset = 0;
     batch->count = 0;
+    batch->is_named = false;
     batch->end = BATCH_FULL;
     while (batch->count < max && offset < len) {
         /* Parsing an inline command changes its bytes. It goes alone, so that no parsed command is
@@ -46,8 +49,10 @@ static void parse_batch(struct connection *connection, char *bytes, size_t len, 
         bool is_inline = !worker->parser.resp.in_command && bytes[offset] != '*';
         if (is_inline && batch->count > 0)
             return;
-        ssize_t used = ebb_resp_parse(&worker->parser.resp, bytes + offset, len - offset,
-                                      &worker->args[batch->count]);
+        struct ebb_args *args = &worker->args[batch->count];
+        uint32_t capacity = args->capacity;
+        ssize_t used = ebb_resp_parse(&worker->parser.resp, bytes + offset, len - offset, args);
+        worker->has_grown |= args->capacity != capacity;
         if (used <= 0) {
             batch->end = used == 0 ? BATCH_INCOMPLETE : BATCH_ERROR;
             return;
@@ -59,42 +64,38 @@ static void parse_batch(struct connection *connection, char *bytes, size_t len, 
     }
 }
 
-/* Asks for the memory of the batch's keys. The first argument is taken for one: where it is none,
- * nothing is lost but the asking. */
-static void prefetch(const struct connection *connection, const struct batch *batch)
+/* What is taken for the key: the first argument. Where it is none, nothing is lost but the asking.
+ */
+static struct ebb_slice key_of(const struct ebb_args *args)
 {
-    struct worker *worker = connection_worker(connection);
-    unsigned database = (unsigned)connection->client.database, count = 0;
-    struct store_key keys[WORKER_BATCH_MAX];
-    for (unsigned i = 0; i < batch->count; i++) {
-        const struct ebb_args *args = &worker->args[i];
-        if (args->count > 1)
-            keys[count++] = store_key(worker->config.service->store, database, args->at[1].data,
-                                      args->at[1].len);
-    }
-    if (count > 0)
-        store_enter_keys(&worker->session, keys, count);
+    return args->count > 1 ? args->at[1] : (struct ebb_slice){"", 0};
 }
 
-static void run_command(struct connection *connection, const struct ebb_args *args)
+/* Names the batch's keys and asks for their memory. */
+static void prefetch(const struct connection *connection, struct batch *batch)
+{
+    struct worker *worker = connection_worker(connection);
+    unsigned database = (unsigned)connection->client.database;
+    for (unsigned i = 0; i < batch->count; i++) {
+        struct ebb_slice name = key_of(&worker->args[i]);
+        batch->keys[i] = store_key(worker->config.service->store, database, name.data, name.len);
+    }
+    store_enter_keys(&worker->session, batch->keys, batch->count);
+    batch->is_named = true;
+}
+
+static void run_command(struct cmd_context *context, struct connection *connection,
+                        const struct ebb_args *args)
 {
     struct worker *worker = connection_worker(connection);
     struct client *client = &connection->client;
-    struct cmd_context context = {
-        .service = worker->config.service,
-        .store = &worker->session,
-        .counters = &worker->counters,
-        .client = client,
-        .clock = &worker->clock,
-        .reply = {.out = &worker->out, .version = client->resp_version},
-    };
-    cmd_run_resp(&context, args);
-    worker_ran(worker, context.command ? context.command->family : FAMILY_READ,
-               context.command ? (uint16_t)(context.command - commands) : COMMAND_COUNT,
-               context.took_ns);
+    cmd_run_resp(context, args);
+    const struct command *command = context->command;
+    worker_ran(worker, command ? command->family : FAMILY_READ,
+               command ? (uint16_t)(command - commands) : COMMAND_COUNT, context->took_ns);
     if (client->close_after_reply)
         connection_end(connection, (enum close_reason)client->close_reason);
-    if (worker->out.failed || ebb_buf_len(&worker->out) > WORKER_FLUSH_BYTES) {
+    if (worker_has_much(worker)) {
         store_leave(&worker->session);
         unsent_flush(connection);
     }
@@ -104,11 +105,22 @@ static void run_command(struct connection *connection, const struct ebb_args *ar
 static unsigned run_batch(struct connection *connection, const struct batch *batch)
 {
     struct worker *worker = connection_worker(connection);
+    struct cmd_context context = {
+        .service = worker->config.service,
+        .store = &worker->session,
+        .counters = &worker->counters,
+        .client = &connection->client,
+        .clock = &worker->clock,
+        .reply = {.out = &worker->out},
+        .splices = &worker->splices,
+    };
     unsigned ran = 0;
     while (ran < batch->count && connection_is_open(connection)) {
-        const struct ebb_args *args = &worker->args[ran++];
+        const struct ebb_args *args = &worker->args[ran];
+        context.named = batch->is_named ? &batch->keys[ran] : NULL;
+        ran++;
         if (args->count > 0) /* an empty line is no command */
-            run_command(connection, args);
+            run_command(&context, connection, args);
     }
     return ran;
 }

@@ -10,6 +10,7 @@
 #include "../clock.h"
 #include "../options.h"
 #include "claims.h"
+#include "outgoing.h"
 
 /* Below this, copying the rest is cheaper than giving the worker's buffer away. */
 #define STEAL_MIN_BYTES (64u * 1024)
@@ -142,6 +143,18 @@ static bool move_content(struct ebb_buf *to, struct ebb_buf *from)
     return true;
 }
 
+/* Moves or copies what is left into the buffer. */
+static bool take(struct connection *connection, const struct outgoing *left, struct ebb_buf *to)
+{
+    struct worker *worker = connection_worker(connection);
+    if (worker->splices.count > 0) {
+        counter_add(&worker->counters.unspliced_bytes, left->bytes);
+        return outgoing_copy(left, to);
+    }
+    ebb_buf_consume(&worker->out, ebb_buf_len(&worker->out) - left->bytes);
+    return move_content(to, &worker->out);
+}
+
 static struct unsent *unsent_create(size_t max_bytes)
 {
     struct unsent *unsent = calloc(1, sizeof(*unsent));
@@ -152,20 +165,20 @@ static struct unsent *unsent_create(size_t max_bytes)
     return unsent;
 }
 
-static void keep(struct connection *connection, struct ebb_buf *out)
+static void keep(struct connection *connection, const struct outgoing *left)
 {
+    size_t max_bytes = connection_worker(connection)->out.max_bytes;
     bool is_first = !connection->unsent;
     if (is_first)
-        connection->unsent = unsent_create(out->max_bytes);
+        connection->unsent = unsent_create(max_bytes);
     struct unsent *unsent = connection->unsent;
     if (!unsent) {
         connection_close(connection, CLOSE_ERROR);
         return;
     }
-    size_t total =
-        connection->tcp.write_queue_size + ebb_buf_len(&unsent->waiting) + ebb_buf_len(out);
-    if (total > out->max_bytes ||
-        !move_content(is_first ? &unsent->sending : &unsent->waiting, out)) {
+    size_t total = connection->tcp.write_queue_size + ebb_buf_len(&unsent->waiting) + left->bytes;
+    if (total > max_bytes ||
+        !take(connection, left, is_first ? &unsent->sending : &unsent->waiting)) {
         connection_close(connection, CLOSE_BUFFER_LIMIT);
         return;
     }
@@ -183,13 +196,12 @@ static void keep(struct connection *connection, struct ebb_buf *out)
 }
 
 /* Sends what the socket takes without waiting. */
-static void send_now(struct connection *connection, struct ebb_buf *out)
+static void send_now(struct connection *connection, struct outgoing *outgoing)
 {
-    uv_buf_t part = {.base = ebb_buf_data(out), .len = ebb_buf_len(out)};
-    int sent = uv_try_write((uv_stream_t *)&connection->tcp, &part, 1);
+    int sent = uv_try_write((uv_stream_t *)&connection->tcp, outgoing->pieces, outgoing->count);
     if (sent > 0) {
         count_sent(connection, (size_t)sent);
-        ebb_buf_consume(out, (size_t)sent);
+        outgoing_consume(outgoing, (size_t)sent);
     } else if (sent < 0 && sent != UV_EAGAIN) {
         close_broken(connection, sent);
     }
@@ -197,12 +209,18 @@ static void send_now(struct connection *connection, struct ebb_buf *out)
 
 void unsent_flush(struct connection *connection)
 {
-    struct ebb_buf *out = &connection_worker(connection)->out;
-    if (out->failed)
+    struct worker *worker = connection_worker(connection);
+    struct outgoing outgoing;
+    if (worker->out.failed || !splices_fit(&worker->splices, &worker->out, 0))
         connection_close(connection, CLOSE_BUFFER_LIMIT);
-    if (!connection->is_closing && !connection->unsent && ebb_buf_len(out) > 0)
-        send_now(connection, out);
-    if (!connection->is_closing && ebb_buf_len(out) > 0)
-        keep(connection, out);
-    ebb_buf_clear(out);
+    outgoing_init(&outgoing, &worker->out, &worker->splices);
+    if (worker->splices.count > 0)
+        counter_add(&worker->counters.spliced_bytes, worker->splices.bytes);
+    if (!connection->is_closing && !connection->unsent && outgoing.bytes > 0)
+        send_now(connection, &outgoing);
+    if (!connection->is_closing && outgoing.bytes > 0)
+        keep(connection, &outgoing);
+    ebb_buf_clear(&worker->out);
+    if (worker->splices.count > 0)
+        splices_release(&worker->splices, &worker->session);
 }

@@ -24,16 +24,18 @@
 
 char *worker_in(struct worker *worker)
 {
-    if (!worker->in)
+    if (!worker->in) {
         worker->in = malloc(WORKER_IN_BYTES);
+        worker->has_grown = true;
+    }
     return worker->in;
 }
 
 static size_t held_in_bytes(const struct worker *worker)
 {
-    size_t slices = worker->mc_command.keys.capacity;
+    size_t slices = 0;
     for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
-        slices += worker->args[i].capacity;
+        slices += worker->args[i].capacity + worker->mc_commands[i].keys.capacity;
     return slices * sizeof(struct ebb_slice) + (worker->in ? WORKER_IN_BYTES : 0);
 }
 
@@ -56,19 +58,24 @@ static void release_long_args(struct ebb_args *args, uint32_t keep)
 
 static void release_args(struct worker *worker, uint32_t keep)
 {
-    release_long_args(&worker->mc_command.keys, keep);
-    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++) {
         release_long_args(&worker->args[i], keep);
+        release_long_args(&worker->mc_commands[i].keys, keep);
+    }
 }
 
 void worker_settle(struct worker *worker)
 {
     size_t keep = worker->config.admin ? WORKER_OUT_KEEP_HTTP : WORKER_OUT_KEEP_BYTES;
+    worker->was_used = true;
+    worker_stir(worker);
+    if (!worker->has_grown && worker->out.capacity == worker->counted_out_bytes)
+        return;
     if (worker->out.capacity > keep)
         ebb_buf_release(&worker->out);
     release_args(worker, WORKER_ARGS_KEEP);
     count_buffers(worker);
-    worker->was_used = true;
+    worker->has_grown = false;
 }
 
 /* A worker that rests holds nothing. */
@@ -174,15 +181,38 @@ static void sweep(struct worker *worker)
     }
 }
 
+static bool sweeps(const struct worker *worker)
+{
+    const struct options *options = worker->config.service->options;
+    return worker->connection_count > 0 &&
+           (worker->config.admin || options_number(&options->timeout) > 0);
+}
+
+/* Nobody is to be closed for being idle, and nobody holds anything. */
+static bool may_rest(const struct worker *worker)
+{
+    const struct counters *counters = &worker->counters;
+    return !sweeps(worker) && worker->waiting_count == 0 && counters->input_bytes == 0 &&
+           counters->output_bytes == 0;
+}
+
 static void on_tick(uv_timer_t *tick)
 {
     struct worker *worker = tick->data;
-    if (worker->config.admin || options_number(&worker->config.service->options->timeout) > 0)
+    if (sweeps(worker))
         sweep(worker);
     claims_tick(worker);
     if (!worker->was_used && worker->counted_in_bytes + worker->counted_out_bytes > 0)
         release_buffers(worker);
     worker->was_used = false;
+    if (may_rest(worker))
+        uv_timer_stop(tick);
+}
+
+void worker_stir(struct worker *worker)
+{
+    if (!uv_is_active((uv_handle_t *)&worker->tick))
+        uv_timer_start(&worker->tick, on_tick, TICK_MS, TICK_MS);
 }
 
 /* ---- coming and going ---- */
@@ -218,6 +248,7 @@ void worker_kill(struct client *client)
 static void on_wake(uv_async_t *wake)
 {
     struct worker *worker = wake->data;
+    worker_stir(worker);
     if (__atomic_exchange_n(&worker->has_killed, false, __ATOMIC_ACQ_REL))
         close_killed(worker);
     uv_mutex_lock(&worker->mutex);
@@ -273,6 +304,11 @@ void worker_stop(struct worker *worker)
         uv_async_send(&worker->wake);
 }
 
+void worker_wake(struct worker *worker)
+{
+    uv_async_send(&worker->wake);
+}
+
 static void run(void *context)
 {
     struct worker *worker = context;
@@ -294,9 +330,10 @@ void worker_join(struct worker *worker)
 static void init_buffers(struct worker *worker)
 {
     ebb_buf_init(&worker->out, 0);
-    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++) {
         ebb_args_init(&worker->args[i]);
-    ebb_mc_command_init(&worker->mc_command);
+        ebb_mc_command_init(&worker->mc_commands[i]);
+    }
 }
 
 int worker_init(struct worker *worker, const struct worker_config *config)
@@ -337,7 +374,8 @@ void worker_release(struct worker *worker)
         close(worker->given[i].fd);
     free(worker->given);
     release_buffers(worker);
-    ebb_mc_command_release(&worker->mc_command);
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+        ebb_mc_command_release(&worker->mc_commands[i]);
     uv_mutex_destroy(&worker->mutex);
     uv_loop_close(&worker->loop);
 }

@@ -16,6 +16,7 @@
 #include <uv.h>
 
 #include "../cmd/slowlog.h"
+#include "../cmd/splices.h"
 #include "../log.h"
 #include "../service.h"
 #include "../store/store.h"
@@ -61,7 +62,7 @@ struct worker_timing {
 struct worker {
     uv_loop_t loop;
     uv_async_t wake;
-    uv_timer_t tick; /* once a second */
+    uv_timer_t tick; /* once a second, but while there is nothing to look after */
     uv_check_t turn; /* at the end of each turn of the loop that served somebody */
     struct worker_config config;
     struct store_session session;
@@ -72,16 +73,18 @@ struct worker {
     size_t connection_count;
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
 
-    char *in;            /* WORKER_IN_BYTES, there only while in use */
-    struct ebb_buf out;  /* replies of the batch that runs */
-    union parser parser; /* of the connection that runs, with args[0] */
+    char *in;               /* WORKER_IN_BYTES, there only while in use */
+    struct ebb_buf out;     /* replies of the batch that runs */
+    struct splices splices; /* and the values in them */
+    union parser parser;    /* of the connection that runs, with args[0] */
     struct ebb_args args[WORKER_BATCH_MAX];
-    struct ebb_mc_command mc_command;
+    struct ebb_mc_command mc_commands[WORKER_BATCH_MAX];
     struct worker_timing timing;
     struct command_clock clock;
     size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */
     size_t claim_bytes;                         /* for the buffers above; see claims.h */
     bool was_used;                              /* since the last tick */
+    bool has_grown; /* `in` or arrays of arguments, since the counters were brought up to date */
 
     uv_thread_t thread;
     uv_mutex_t mutex;
@@ -104,6 +107,8 @@ void worker_give(struct worker *worker, const struct handover *handover);
 void worker_kill(struct client *client);
 /* From any thread: the worker closes everything, and its loop ends. */
 void worker_stop(struct worker *worker);
+/* From any thread: the worker looks around once more, for a setting has changed. */
+void worker_wake(struct worker *worker);
 
 /* ---- for connections and dialects, on the worker's thread ---- */
 
@@ -114,6 +119,14 @@ void worker_end(struct worker *worker);
  * it takes its share of the batch. */
 void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
                 uint64_t took_ns);
+/* Starts the tick anew, if it has stopped: there is something to look after. */
+void worker_stir(struct worker *worker);
+/* Whether the replies are so many that they should be sent before more is run. */
+static inline bool worker_has_much(const struct worker *worker)
+{
+    return worker->out.failed ||
+           ebb_buf_len(&worker->out) + worker->splices.bytes > WORKER_FLUSH_BYTES;
+}
 /* The read buffer, or NULL without memory. */
 char *worker_in(struct worker *worker);
 /* Gives back what a large command made grow, and brings the byte counters up to date. */

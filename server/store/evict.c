@@ -125,7 +125,7 @@ void evict_hit(struct shard *shard, const struct found *found)
     uint64_t random = order == USE_LFU ? shard_random(shard) : 0;
     unsigned next = use_hit(order, &shard->evictor.clocks, use, random);
     if (next != use)
-        set_use(shard, found->at.slot, next, item_bytes(&found->item.meta));
+        set_use(shard, found->at.slot, next, item_view_bytes(&found->item));
 }
 
 void evict_release(struct shard *shard)
@@ -246,7 +246,7 @@ static bool is_needed(const struct shard *shard, const struct found *found,
                       const struct pieces *value)
 {
     const char *item = ebb_at(shard->base, found->ref);
-    size_t bytes = item_bytes(&found->item.meta);
+    size_t bytes = item_view_bytes(&found->item);
     return value != NULL &&
            (lies_inside(item, bytes, value->head) || lies_inside(item, bytes, value->tail));
 }
@@ -280,6 +280,8 @@ static void count_eviction(struct shard *shard, const struct found *found)
     const struct item_meta *meta = &found->item.meta;
     stat_add(&shard->stats.evicted[reason], 1);
     stat_add(&shard->stats.evicted_bytes[reason], (size_t)meta->key_len + meta->value_len);
+    if (limit_reclaimable(shard->store) > stat_read(&shard->store->limit.compact_bytes))
+        stat_add(&shard->stats.evicted_early, 1);
     stat_add(&shard->stats.evicted_unfetched, use_is_unfetched(order_of(shard), use));
     note_age(shard, use);
 }
@@ -368,7 +370,7 @@ static size_t evict_one(struct shard *shard, const struct pieces *value)
         bool may_spare =
             !is_dead && tries < TRIES_MAX / 2; /* a hot shard must give something too */
         if (may_spare && use_spares(order_of(shard), &shard->evictor.clocks, &use)) {
-            size_t bytes = item_bytes(&found.item.meta);
+            size_t bytes = item_view_bytes(&found.item);
             set_use(shard, found.at.slot, use, bytes);
             tick(shard, true, bytes);
             continue;

@@ -166,6 +166,14 @@ static inline uint64_t *index_segment(const struct index *index, uint64_t entry)
     return ebb_at(index->base, entry_ref(entry));
 }
 
+static inline bool bucket_is_full(const uint64_t *slots)
+{
+    bool is_full = true;
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
+        is_full &= slots[i] != 0;
+    return is_full;
+}
+
 /* Finds the item with that hash for which match() is true. */
 static inline bool index_find(const struct index *index, uint64_t hash,
                               bool (*match)(const void *context, ebb_ref ref), const void *context,
@@ -176,19 +184,16 @@ static inline bool index_find(const struct index *index, uint64_t hash,
     uint64_t *segment = index_segment(index, entry);
     unsigned buckets = step_buckets(entry_step(entry)), tag = hash_tag(hash);
     unsigned bucket = tag * buckets >> 16;
-    for (uint64_t far = 0; far <= INDEX_FAR_MAX; far++) {
+    for (unsigned far = 0; far <= INDEX_FAR_MAX; far++) {
         uint64_t *slots = segment + bucket * BUCKET_SLOTS;
-        uint64_t want = (uint64_t)tag << SLOT_TAG_SHIFT | far << SLOT_FAR_SHIFT;
-        uint64_t mask = UINT64_C(0xffff) << SLOT_TAG_SHIFT | SLOT_FAR_MASK;
-        bool is_full = true;
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            is_full = is_full && slots[i] != 0;
-            if ((slots[i] & mask) == want && slots[i] != 0 && match(context, slot_ref(slots[i]))) {
+            if (slot_tag(slots[i]) == tag && slots[i] != 0 && slot_far(slots[i]) == far &&
+                match(context, slot_ref(slots[i]))) {
                 *at = (struct index_at){slots + i, segment, prefix, bucket};
                 return true;
             }
         }
-        if (!is_full)
+        if (!bucket_is_full(slots))
             return false;
         bucket = bucket + 1 == buckets ? 0 : bucket + 1;
     }

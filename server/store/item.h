@@ -86,6 +86,11 @@ static inline size_t item_bytes(const struct item_meta *meta)
     return (size_t)item_header_bytes(meta) + meta->key_len + meta->value_len;
 }
 
+static inline size_t item_view_bytes(const struct item_view *view)
+{
+    return (size_t)view->header_bytes + view->meta.key_len + view->meta.value_len;
+}
+
 /* Writes the header; key and value go behind it. Returns its length. */
 uint32_t item_write_header(void *item, const struct item_meta *meta);
 void item_read_long(const unsigned char *item, struct item_view *view);

@@ -127,24 +127,38 @@ bool shard_find(struct shard *shard, const struct store_key *key, int64_t now_ms
     if (!item_is_dead(&found->item.meta, now_ms))
         return true;
     stat_add(&shard->stats.expired_lazy, 1);
-    stat_add(&shard->stats.expired_bytes, item_bytes(&found->item.meta));
+    stat_add(&shard->stats.expired_bytes, item_view_bytes(&found->item));
     shard_delete(shard, found);
     return false;
 }
 
 /* ---- counting ---- */
 
-static void count(struct shard *shard, const struct item_meta *meta, int sign)
+static void count(struct shard *shard, const struct item_meta *meta, uint32_t header_bytes,
+                  int sign)
 {
-    size_t one = (size_t)sign;
+    size_t one = (size_t)sign, bytes = (size_t)header_bytes + meta->key_len + meta->value_len;
     stat_add(&shard->stats.key_bytes, one * meta->key_len);
     stat_add(&shard->stats.value_bytes, one * meta->value_len);
-    stat_add(&shard->stats.header_bytes, one * item_header_bytes(meta));
-    if (item_bytes(meta) > EBB_LARGE_BYTES)
-        stat_add(&shard->stats.large_item_bytes, one * item_bytes(meta));
+    stat_add(&shard->stats.header_bytes, one * header_bytes);
+    if (bytes > EBB_LARGE_BYTES)
+        stat_add(&shard->stats.large_item_bytes, one * bytes);
     stat_add(&shard->keys[meta->database], one);
     if (meta->expire_ms != 0)
         stat_add(&shard->expires[meta->database], one);
+}
+
+/* The item gives way to one of the same key. Mostly nothing that is counted changes. */
+static void count_replaced(struct shard *shard, const struct item_view *old,
+                           const struct item_meta *meta, uint32_t header_bytes, unsigned use)
+{
+    if (old->meta.value_len == meta->value_len && old->header_bytes == header_bytes &&
+        (old->meta.expire_ms != 0) == (meta->expire_ms != 0))
+        return;
+    evict_count(shard, use, item_view_bytes(old), -1);
+    evict_count(shard, use, (size_t)header_bytes + meta->key_len + meta->value_len, +1);
+    count(shard, &old->meta, old->header_bytes, -1);
+    count(shard, meta, header_bytes, +1);
 }
 
 /* ---- deleting ---- */
@@ -153,8 +167,8 @@ void shard_delete(struct shard *shard, const struct found *found)
 {
     if (__builtin_expect(shard->watches.count != 0, 0))
         watches_note(&shard->watches, item_hash(shard, found->ref));
-    count(shard, &found->item.meta, -1);
-    evict_count(shard, slot_use(*found->at.slot), item_bytes(&found->item.meta), -1);
+    count(shard, &found->item.meta, found->item.header_bytes, -1);
+    evict_count(shard, slot_use(*found->at.slot), item_view_bytes(&found->item), -1);
     index_remove(&shard->index, &found->at);
     ebb_free(shard->items, found->ref);
 }
@@ -210,7 +224,12 @@ static bool lies_in(const struct shard *shard, const struct found *found, const 
                     size_t len)
 {
     const char *item = ebb_at(shard->base, found->ref);
-    return len > 0 && data < item + item_bytes(&found->item.meta) && data + len > item;
+    return len > 0 && data < item + item_view_bytes(&found->item) && data + len > item;
+}
+
+bool shard_may_change(const struct shard *shard, ebb_ref ref)
+{
+    return !ebb_is_pinned(shard->items, ref);
 }
 
 /* A new item may be written over the old one when it takes the same slot, nobody is reading the old
@@ -218,8 +237,9 @@ static bool lies_in(const struct shard *shard, const struct found *found, const 
 static bool can_overwrite(struct shard *shard, const struct found *found, size_t bytes,
                           const struct pieces *value)
 {
-    return ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes) &&
-           !ebb_is_pinned(shard->items, found->ref) &&
+    bool is_fitting = bytes == item_view_bytes(&found->item) ||
+                      ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes);
+    return is_fitting && shard_may_change(shard, found->ref) &&
            !lies_in(shard, found, value->head, value->head_len) &&
            !lies_in(shard, found, value->tail, value->tail_len);
 }
@@ -242,33 +262,12 @@ static void note_due(struct shard *shard, ebb_ref ref, const struct item_meta *m
         ebb_due_note(shard->items, ref, (uint64_t)meta->expire_ms);
 }
 
-/* An item is overwritten by one of so many bytes: that is a use of the key. */
-static void count_overwrite(struct shard *shard, const struct found *found, size_t bytes)
+/* To overwrite an item is a use of its key. */
+static void count_overwrite(struct shard *shard, const struct found *found,
+                            const struct item_meta *meta, uint32_t header_bytes)
 {
     evict_hit(shard, found);
-    unsigned use = slot_use(*found->at.slot);
-    evict_count(shard, use, item_bytes(&found->item.meta), -1);
-    evict_count(shard, use, bytes, +1);
-    count(shard, &found->item.meta, -1);
-}
-
-/* Puts `ref` of so many bytes where the old item was, or anew. On failure frees it. */
-static int adopt(struct shard *shard, const struct store_key *key, const struct found *found,
-                 ebb_ref ref, size_t bytes)
-{
-    if (found != NULL) {
-        count_overwrite(shard, found, bytes);
-        *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
-        ebb_free(shard->items, found->ref);
-        return STORE_OK;
-    }
-    unsigned use = evict_born(shard, key->hash, bytes);
-    if (index_insert(&shard->index, key->hash, ref, use) == 0) {
-        evict_count(shard, use, bytes, +1);
-        return STORE_OK;
-    }
-    ebb_free(shard->items, ref);
-    return STORE_ENOMEM;
+    count_replaced(shard, &found->item, meta, header_bytes, slot_use(*found->at.slot));
 }
 
 /* 0: up to 64 bytes, 1: up to 256, and so on by four. */
@@ -285,6 +284,68 @@ static void count_stored(struct shard *shard, size_t bytes)
     stat_add(&shard->stats.stored_bytes, bytes);
 }
 
+static void note_stored(struct shard *shard, const struct store_key *key, ebb_ref ref,
+                        const struct item_meta *meta)
+{
+    note_due(shard, ref, meta);
+    count_stored(shard, meta->value_len);
+    shard_note_change(shard, key);
+}
+
+/* Whether the value begins as the present one does and the item can be continued where it is: in
+ * its slot, or as a large object, which the heap makes longer without copying it. */
+static bool can_continue(const struct shard *shard, const struct found *found,
+                         const struct item_meta *meta, const struct pieces *value)
+{
+    size_t bytes = item_bytes(meta), slot_bytes = ebb_slot_bytes(shard->items, found->ref);
+    bool is_large = bytes > EBB_LARGE_BYTES && slot_bytes > EBB_LARGE_BYTES;
+    return value->head == found->item.value && value->head_len <= found->item.meta.value_len &&
+           item_header_bytes(meta) == found->item.header_bytes &&
+           (is_large || ebb_round_bytes(bytes) == slot_bytes) &&
+           shard_may_change(shard, found->ref) &&
+           !lies_in(shard, found, value->tail, value->tail_len);
+}
+
+/* Writes the tail behind the head that is there. On failure nothing has changed. */
+static int continue_item(struct shard *shard, const struct store_key *key,
+                         const struct found *found, const struct item_meta *meta,
+                         const struct pieces *value)
+{
+    size_t bytes = item_bytes(meta);
+    ebb_ref ref = found->ref;
+    if (ebb_resize(shard->items, &ref, bytes) != 0)
+        return STORE_ENOMEM;
+    *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+    char *item = ebb_at(shard->base, ref);
+    uint32_t header_bytes = item_write_header(item, meta);
+    count_overwrite(shard, found, meta, header_bytes);
+    if (value->tail_len > 0)
+        memcpy(item + header_bytes + meta->key_len + value->head_len, value->tail, value->tail_len);
+    note_stored(shard, key, ref, meta);
+    return STORE_OK;
+}
+
+/* Puts the item at `ref` where the old one was, or anew. On failure frees it. */
+static int adopt(struct shard *shard, const struct store_key *key, const struct found *found,
+                 ebb_ref ref, const struct item_meta *meta, uint32_t header_bytes)
+{
+    size_t bytes = (size_t)header_bytes + meta->key_len + meta->value_len;
+    if (found != NULL) {
+        count_overwrite(shard, found, meta, header_bytes);
+        *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+        ebb_free(shard->items, found->ref);
+        return STORE_OK;
+    }
+    unsigned use = evict_born(shard, key->hash, bytes);
+    if (index_insert(&shard->index, key->hash, ref, use) != 0) {
+        ebb_free(shard->items, ref);
+        return STORE_ENOMEM;
+    }
+    evict_count(shard, use, bytes, +1);
+    count(shard, meta, header_bytes, +1);
+    return STORE_OK;
+}
+
 int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,
               struct item_meta meta, const struct pieces *value)
 {
@@ -294,28 +355,24 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
     meta.key_len = (uint32_t)key->len;
     meta.value_len = (uint32_t)len;
     meta.database = key->database;
-    size_t bytes = item_bytes(&meta);
+    uint32_t header_bytes = item_header_bytes(&meta);
+    size_t bytes = header_bytes + key->len + len;
     if (found != NULL && can_overwrite(shard, found, bytes, value)) {
-        count_overwrite(shard, found, bytes);
+        count_overwrite(shard, found, &meta, header_bytes);
         write_item(ebb_at(shard->base, found->ref), &meta, key->data, value);
-        count(shard, &meta, +1);
-        note_due(shard, found->ref, &meta);
-        count_stored(shard, len);
-        shard_note_change(shard, key);
+        note_stored(shard, key, found->ref, &meta);
         return STORE_OK;
     }
+    if (found != NULL && can_continue(shard, found, &meta, value))
+        return continue_item(shard, key, found, &meta, value);
     ebb_ref ref = ebb_alloc(shard->items, bytes);
     if (ref == 0)
         return STORE_ENOMEM;
     write_item(ebb_at(shard->base, ref), &meta, key->data, value);
-    int error = adopt(shard, key, found, ref, bytes);
-    if (error != STORE_OK)
-        return error;
-    count(shard, &meta, +1);
-    note_due(shard, ref, &meta);
-    count_stored(shard, len);
-    shard_note_change(shard, key);
-    return STORE_OK;
+    int error = adopt(shard, key, found, ref, &meta, header_bytes);
+    if (error == STORE_OK)
+        note_stored(shard, key, ref, &meta);
+    return error;
 }
 
 int shard_relabel(struct shard *shard, struct found *found, struct item_meta meta)
@@ -323,8 +380,10 @@ int shard_relabel(struct shard *shard, struct found *found, struct item_meta met
     struct item_view *old = &found->item;
     size_t bytes = item_bytes(&meta), payload = (size_t)meta.key_len + meta.value_len;
     char *item = ebb_at(shard->base, found->ref);
-    if (ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes) &&
-        !ebb_is_pinned(shard->items, found->ref)) {
+    bool fits = ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes);
+    if (fits && item_header_bytes(&meta) == old->header_bytes) {
+        /* Key and value stay where they are, even if somebody is reading them. */
+    } else if (fits && shard_may_change(shard, found->ref)) {
         memmove(item + item_header_bytes(&meta), old->key, payload);
     } else {
         ebb_ref ref = ebb_alloc(shard->items, bytes);
@@ -337,11 +396,7 @@ int shard_relabel(struct shard *shard, struct found *found, struct item_meta met
         found->ref = ref;
     }
     item_write_header(item, &meta);
-    unsigned use = slot_use(*found->at.slot);
-    evict_count(shard, use, item_bytes(&old->meta), -1);
-    evict_count(shard, use, bytes, +1);
-    count(shard, &old->meta, -1);
-    count(shard, &meta, +1);
+    count_replaced(shard, old, &meta, item_header_bytes(&meta), slot_use(*found->at.slot));
     note_due(shard, found->ref, &meta);
     item_read(item, old);
     return STORE_OK;

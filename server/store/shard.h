@@ -35,7 +35,7 @@ struct shard_stats {
     size_t lookups, hits, sets, deletes;
     size_t expired_lazy, expired_active, expired_bytes;
     size_t evicted[STORE_EVICT_REASONS], evicted_bytes[STORE_EVICT_REASONS];
-    size_t evicted_unfetched;
+    size_t evicted_unfetched, evicted_early;
     size_t evicted_ages[STORE_AGE_BUCKETS], evicted_age_seconds; /* of victims of known age */
     size_t rejected_memory;
     size_t large_item_bytes; /* of items above EBB_LARGE_BYTES */
@@ -48,6 +48,7 @@ struct slices {
                                  one each time it lets go */
     bool has_more;            /* the last one left something to do */
     int64_t overdue_ms;       /* how late the most overdue visit was */
+    int64_t due_ms;           /* of the next visit, after the last slice; 0: none */
     size_t reclaimable_bytes; /* by compaction, after the last one */
     unsigned compactions;     /* which heap is first */
     size_t untouched_bytes;   /* in spans, after the last one: not resident yet */
@@ -105,6 +106,9 @@ struct pieces {
     const char *head, *tail;
     size_t head_len, tail_len;
 };
+/* Whether the bytes of an item may be changed where they lie: nobody is reading them without the
+ * lock. Who may not must put a new item in its place. */
+bool shard_may_change(const struct shard *shard, ebb_ref ref);
 /* Gives the key a value. `found` is its present item, or NULL. meta's lengths are filled in here.
  */
 int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,

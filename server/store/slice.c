@@ -157,6 +157,8 @@ static void note_memory(struct shard *shard)
     ebb_heap_stats(shard->items, &items);
     ebb_heap_stats(shard->segments, &segments);
     struct slices *slices = &shard->slices;
+    uint64_t due = ebb_due_next(shard->items);
+    __atomic_store_n(&slices->due_ms, due == UINT64_MAX ? 0 : (int64_t)due, __ATOMIC_RELAXED);
     __atomic_store_n(&slices->reclaimable_bytes, slice_reclaimable(shard), __ATOMIC_RELAXED);
     __atomic_store_n(&slices->untouched_bytes,
                      items.span_bytes - items.resident_bytes + segments.span_bytes -

@@ -26,6 +26,7 @@ struct store_stats {
     uint64_t evicted, rejected_memory;
     uint64_t evicted_by[STORE_EVICT_REASONS], evicted_bytes[STORE_EVICT_REASONS];
     uint64_t evicted_unfetched; /* nobody had read them since they were stored */
+    uint64_t evicted_early; /* while there was more to be won by compaction than the limit says */
     uint64_t evicted_ages[STORE_AGE_BUCKETS], evicted_age_seconds;
     size_t small_bytes;        /* of items that eviction has on probation */
     size_t ghost_bytes;        /* of the memory of evicted keys */

@@ -386,7 +386,7 @@ int store_edit(struct store_session *session, const struct store_key *key, char 
      */
     struct item_meta meta = found.item.meta;
     if (meta.cas != 0 || (meta.marks & ~(unsigned)STORE_FETCHED) != 0 ||
-        ebb_is_pinned(shard->items, found.ref)) {
+        !shard_may_change(shard, found.ref)) {
         struct pieces value = {.head = found.item.value, .head_len = meta.value_len};
         meta.cas = 0;
         meta.marks = 0;

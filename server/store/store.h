@@ -8,7 +8,8 @@
  * calls below that take a session and a key want that key's shard entered.
  *
  * Lifetimes. Bytes in a struct store_value lie in the item itself: they are good until the next
- * call that changes the store through the same session, or store_enter()/store_leave().
+ * call that changes the store through the same session, or store_enter()/store_leave(). With a pin
+ * (store_pin()) they are good until that is taken away.
  *
  * Times are unix milliseconds. The session's `now_ms` is set by the caller for a batch; an item
  * whose time has come is as good as gone for every call here.
@@ -129,7 +130,8 @@ int store_set(struct store_session *session, const struct store_key *key,
 int store_set_marked(struct store_session *session, const struct store_key *key,
                      const struct store_value *value, unsigned marks, uint64_t unique);
 /* Sets the value's bytes to head + tail, keeping time and flags (no marks) of an existing item; one
- * of the two is usually the present value (append, prepend). */
+ * of the two is usually the present value (append, prepend). Where the head is its beginning, the
+ * item is continued in place if it can be, and no byte of it copied. */
 int store_join(struct store_session *session, const struct store_key *key, const char *head,
                size_t head_len, const char *tail, size_t tail_len);
 /* The value's bytes, to be changed where they lie; their number stays. Good until the next call
@@ -156,6 +158,19 @@ bool store_mark(struct store_session *session, const struct store_key *key, unsi
 bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique);
 /* From now on the time of the key's last use is kept (four bytes). */
 bool store_keep_access(struct store_session *session, const struct store_key *key);
+
+/* ---- values that are being sent ---- */
+
+struct store_pin {
+    uint64_t ref;
+    unsigned shard;
+};
+/* Keeps the bytes of a value that has just been read (its lifetime has not ended yet) where and as
+ * they are until store_unpin(), whatever becomes of the key. false: no memory for that. */
+bool store_pin(struct store_session *session, const struct store_key *key,
+               const struct store_value *value, struct store_pin *pin);
+/* Enters the shards itself and leaves everything. */
+void store_unpin(struct store_session *session, const struct store_pin *pins, size_t count);
 
 /* ---- watching keys ---- */
 
@@ -213,8 +228,11 @@ size_t store_usage(struct store_session *session, const struct store_key *key);
 
 /* ---- upkeep: bounded background work, called from one thread only ---- */
 
+/* From here on a wait means that there is nothing to do. */
+#define STORE_IDLE_US 100000u
 /* Does at most one slice (about 100 us) of what is due: expire, compact, trim. Returns the
- * microseconds after which it wants to be called again. */
+ * microseconds after which it wants to be called again: STORE_IDLE_US or more, up to a second, when
+ * there is nothing to do, and as long as nobody uses the store there will not be before then. */
 uint64_t store_upkeep(struct store *store);
 /* Compacts and trims everything that can be, in slices, before it returns (MEMORY PURGE). */
 void store_purge(struct store_session *session);

@@ -43,6 +43,7 @@ static void add_evictions(struct store_stats *sum, const struct shard *shard)
         sum->evicted_ages[b] += stats->evicted_ages[b];
     sum->evicted_age_seconds += stats->evicted_age_seconds;
     sum->evicted_unfetched += stats->evicted_unfetched;
+    sum->evicted_early += stats->evicted_early;
     sum->small_bytes += shard->evictor.small_bytes;
     sum->ghost_bytes += shard->evictor.ghost_bytes;
 }

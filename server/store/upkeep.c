@@ -15,8 +15,8 @@
 #define DUTY_SHORT        1u       /* 50 %: unless there is less room than is kept for writers */
 #define CALM_DIVISOR      32u      /* waste up to that part of what is resident is calm */
 #define BEHIND_DIVISOR    24u
-#define IDLE_US           100000u /* between looks while nothing is written */
-#define BUSY_US           10000u  /* while something is: waste grows with what is written */
+#define REST_US           1000000u /* between looks while nothing can become due */
+#define BUSY_US           10000u   /* while something is: waste grows with what is written */
 #define PAUSE_MIN_US      1000u
 #define PAUSE_MAX_US      20000u             /* while there is work */
 #define WASTE_LEAST_BYTES (4u * 1024 * 1024) /* less is not worth hurrying for */
@@ -211,6 +211,30 @@ static bool was_written(struct store *store)
     return changed;
 }
 
+static int64_t earlier(int64_t a_ms, int64_t b_ms)
+{
+    return b_ms != 0 && b_ms < a_ms ? b_ms : a_ms;
+}
+
+/* Until time alone makes work: an item's or a flush's time comes, or trim stops keeping pages. What
+ * else makes work comes from outside. */
+static uint64_t idle_us(struct store *store)
+{
+    struct ebb_pool_stats pool;
+    int64_t now_ms = (int64_t)store->now_ms();
+    int64_t at_ms = now_ms + (int64_t)(REST_US / 1000);
+    ebb_pool_stats(store->pool, &pool);
+    if (pool.idle_bytes > 0)
+        return STORE_IDLE_US;
+    at_ms = earlier(at_ms, __atomic_load_n(&store->upkeep.flush_at_ms, __ATOMIC_RELAXED));
+    if (!__atomic_load_n(&store->expire_off, __ATOMIC_RELAXED))
+        for (unsigned s = 0; s < store->shard_count; s++)
+            at_ms =
+                earlier(at_ms, __atomic_load_n(&store->shards[s].slices.due_ms, __ATOMIC_RELAXED));
+    uint64_t wait_us = at_ms > now_ms ? (uint64_t)(at_ms - now_ms) * 1000 : 0;
+    return wait_us > STORE_IDLE_US ? wait_us : STORE_IDLE_US;
+}
+
 uint64_t store_upkeep(struct store *store)
 {
     struct upkeep *upkeep = &store->upkeep;
@@ -225,7 +249,7 @@ uint64_t store_upkeep(struct store *store)
     if (!more && was_written(store)) /* writers at the limit want to be kept ahead of */
         return limit_is_tight(store) ? PAUSE_MIN_US : BUSY_US;
     if (!more)
-        return IDLE_US;
+        return idle_us(store);
     int64_t debt_us = -upkeep->credit_ns * (int64_t)(1 + duty(store)) / 1000;
     return debt_us < (int64_t)PAUSE_MIN_US   ? PAUSE_MIN_US
            : debt_us < (int64_t)PAUSE_MAX_US ? (uint64_t)debt_us

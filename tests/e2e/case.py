@@ -29,6 +29,9 @@ SCALE = max(1, int(os.environ.get("EBB_E2E_SCALE") or "1"))
 RSS_COUNTS = (os.environ.get("EBB_E2E_NO_RSS") or "0") == "0"
 SLOW_FACTOR = 1 if RSS_COUNTS else 10  # time allowed to a build that is slow on purpose
 
+# The scenes at the size of the design, for `make soak`; shorter ones say the same in `make test`.
+LONG = (os.environ.get("EBB_E2E_LONG") or "0") != "0"
+
 MIB = 1024 * 1024
 
 

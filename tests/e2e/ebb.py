@@ -171,6 +171,19 @@ class Server:
         fields = self._stat()
         return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
+    def sleeps(self):
+        """How often its threads have gone to sleep, each once for a wakeup."""
+        count = 0
+        for task in os.listdir("/proc/%d/task" % self.pid):
+            with open("/proc/%d/task/%s/status" % (self.pid, task)) as status:
+                count += int(re.search(r"\nvoluntary_ctxt_switches:\s+(\d+)", status.read())[1])
+        return count
+
+    def reads(self):
+        """System calls of the read family since its start."""
+        with open("/proc/%d/io" % self.pid) as io:
+            return int(re.search(r"syscr: (\d+)", io.read())[1])
+
     def threads(self):
         return int(self._stat()[17])
 

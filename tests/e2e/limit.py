@@ -6,12 +6,15 @@ have spared.
 SLACK is what the kernel's figure may pass the limit by. Resident memory is sampled every 10 ms.
 """
 
+import random
+import subprocess
 import threading
 import time
 
 import ebb
 import talk
-from case import MIB, RSS_COUNTS, SCALE, Skipped, case, equal, mib, program, true, within
+from case import LONG, MIB, RSS_COUNTS, SCALE, Skipped, case, equal, mib, program, true, within
+from neighbour import Neighbour
 
 SLACK = 6 * MIB
 LIMIT = (64 if RSS_COUNTS else 512) * MIB  # a sanitized process alone takes more than 64
@@ -299,3 +302,105 @@ def it_says_why_it_evicts(t):
         within(5, lambda: "evict: limit: shard" in server.log_text(), "no word of eviction")
         lines = server.log_text().count("upkeep: ")
         true(lines <= 60, "%d lines in some seconds" % lines)
+
+
+# Sizes before, percent deleted at random, sizes after: W1 to W8 of bench/README.md.
+WORKLOADS = ((100, 100, 0, 0, 0), (100, 100, 0, 130, 130), (100, 100, 90, 130, 130),
+             (100, 150, 0, 200, 250), (100, 150, 90, 200, 250), (100, 200, 50, 1000, 2000),
+             (1000, 2000, 90, 1500, 2500), (50, 150, 90, 5000, 15000))
+
+
+class SlowReader:
+    """A client that asks for large values again and again and takes 64 KiB of them at a time."""
+
+    def __init__(self, server):
+        self.server, self.ends, self.taken = server, False, 0
+        self.thread = threading.Thread(target=self._run)
+        self.thread.start()
+
+    def _take(self, reader):
+        """Until there is no more, or the server has closed it for holding too much."""
+        while not self.ends:
+            try:
+                got = len(reader.socket.recv(65536))
+            except TimeoutError:
+                return True
+            self.taken += got
+            if got == 0:
+                return False
+            time.sleep(0.02)
+
+    def _run(self):
+        while not self.ends:
+            reader = talk.Resp(self.server.resp_port, receive_bytes=4096)
+            reader.timeout = 0.5
+            try:
+                reader.send(b"".join(talk.command("GET", "large:%d" % n) for n in range(4)))
+                while self._take(reader):
+                    reader.send(talk.command("GET", "large:0"))
+            except (OSError, talk.Closed):
+                pass
+            reader.close()
+
+    def close(self):
+        self.ends = True
+        self.thread.join()
+
+
+def write_sizes(server, least, most, total_bytes, name):
+    """Values of five sizes of that range at once, with ten clients each."""
+    sizes = [least + (most - least) * n // 4 for n in range(5)]
+    runs = [subprocess.Popen(
+        [program("redis-benchmark"), "-p", str(server.resp_port), "-c", str(CONNECTIONS // 5), "-P",
+         "16", "-n", str(max(200, total_bytes // 5 // (size + 25) // SCALE)), "-r", "1000000000",
+         "-q", "set", "%s:%d:__rand_int__" % (name, n), "x" * size],
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT) for n, size in enumerate(sizes)]
+    for run in runs:
+        text = run.communicate()[0]
+        true(run.returncode == 0 and b"rror" not in text, text)
+
+
+def delete_at_random(client, percent):
+    chance, cursor = random.Random(percent), b"0"
+    while percent > 0:
+        cursor, keys = client.call("SCAN", cursor, "COUNT", "1000")
+        victims = [key for key in keys if chance.randrange(100) < percent]
+        if victims:
+            client.call("UNLINK", *victims)
+        if cursor == b"0":
+            return
+
+
+@case(limit=900 if LONG else 120)
+def workloads_one_after_another_stay_below_it(t):
+    """W1 to W8 under one limit, so much written in each phase that most of it must go again, with
+    clients that read large values slowly."""
+    limit = 256 * MIB if LONG and RSS_COUNTS else LIMIT
+    chosen = WORKLOADS if LONG else [WORKLOADS[w - 1] for w in (6, 8)]
+    server = t.start("--maxmemory=%d" % limit)
+    client = t.resp(server)
+    watch, neighbour = t.own(Watch(server)), t.own(Neighbour(server.resp_port, True))
+    readers = [t.own(SlowReader(server)) for _ in range(5)]
+    total = (4 if LONG else 1) * limit if RSS_COUNTS else limit // 4
+    for number, (least, most, percent, after_least, after_most) in enumerate(chosen):
+        for large in range(4):
+            equal(client.call("SET", "large:%d" % large, bytes(MIB)), "OK", "SET")
+        write_sizes(server, least, most, total, "before%d" % number)
+        delete_at_random(client, percent)
+        if after_most > 0:
+            write_sizes(server, after_least, after_most, total, "after%d" % number)
+    for reader in readers:
+        reader.close()
+    taken = sum(reader.taken for reader in readers)
+    true(taken > 0, "the slow readers have taken nothing")
+    neighbour.close()
+    equal(neighbour.error, None, "the neighbour")
+    metrics = no_errors(server, "all")
+    bounded(t, watch, limit, "%d workloads" % len(chosen))
+    evicted = metrics.sum("ebb_evictions_total")
+    early = metrics.one("ebb_evicted_while_compactable_total")
+    t.measured("longest wait of a client beside them %.1f ms; %d of %d evicted while more than "
+               "5 %% of the limit was compactable" % (neighbour.longest * 1000, early, evicted))
+    true(SCALE > 1 or not RSS_COUNTS or evicted > 1000, "nothing was evicted")
+    true(early <= evicted / 1000, "%d of %d evicted while compaction had more" % (early, evicted))
+    true(neighbour.longest < (2 if RSS_COUNTS else 20), "a wait of %.3f s" % neighbour.longest)

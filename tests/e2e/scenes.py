@@ -11,7 +11,7 @@ import random
 import time
 
 import talk
-from case import MIB, RSS_COUNTS, SCALE, SLOW_FACTOR, case, equal, mib, true
+from case import LONG, MIB, RSS_COUNTS, SCALE, SLOW_FACTOR, case, equal, mib, true, within
 
 BATCH_BYTES = 1 << 20
 
@@ -236,3 +236,80 @@ def whoops(t):
     bounded(t, t.server, idle + 8 * MIB, 20, "whoops, afterwards")
     values.store(client, numbers)
     values.check(client, numbers)
+
+
+IDLE_SECONDS = 4
+IDLE_SLEEPS = 3  # a second: the tick, and something left over
+IDLE_READS = 30  # a second: of /proc and the control group
+
+
+def goes_quiet(server):
+    """Whether it has not woken up more often than it may for the last half second."""
+    before = server.sleeps()
+    time.sleep(0.5)
+    return server.sleeps() - before <= 2
+
+
+@case(limit=60)
+def an_idle_server_sleeps(t):
+    """Wakeups and reads of files, counted by the kernel: what a busy machine does not change."""
+    server = t.start("--threads=4")
+    clients = [t.resp(server), t.resp(server), t.memcached(server)]
+    for n in range(1000):
+        equal(clients[n % 2].call("SET", "k%d" % n, b"v" * 1000), "OK", "SET")
+    equal(clients[0].call("SET", "later", "v", "EX", "1000"), "OK", "SET EX")
+    within(20 * SLOW_FACTOR, lambda: goes_quiet(server), "it does not go quiet")
+    sleeps, reads, cpu = server.sleeps(), server.reads(), server.cpu_seconds()
+    time.sleep(IDLE_SECONDS)
+    sleeps, reads = server.sleeps() - sleeps, server.reads() - reads
+    t.measured("%.1f wakeups and %.1f reads a second, %.2f %% of a processor" % (
+        sleeps / IDLE_SECONDS, reads / IDLE_SECONDS,
+        100 * (server.cpu_seconds() - cpu) / IDLE_SECONDS))
+    true(sleeps <= IDLE_SLEEPS * IDLE_SECONDS, "%d wakeups" % sleeps)
+    # A full sample may fall into the time, of more files the more mappings there are.
+    true(reads <= IDLE_READS * IDLE_SECONDS + 200, "%d reads" % reads)
+
+
+@case(limit=60)
+def a_resting_server_sees_to_what_is_due(t):
+    """A key expires while it rests, and one that comes while it rests expires in time as well."""
+    server = t.start()
+    client = t.resp(server)
+    equal(client.call("SET", "a", b"v" * 100, "PX", "4000"), "OK", "SET")
+    within(20 * SLOW_FACTOR, lambda: goes_quiet(server), "it does not go quiet")
+    time.sleep(5)
+    metrics = server.metrics()  # the first that it hears since: it has been reaped before
+    equal(metrics.sum("ebb_items"), 0, "items")
+    equal(metrics.one("ebb_expired_total", how="active"), 1, "reaped by itself")
+    within(20 * SLOW_FACTOR, lambda: goes_quiet(server), "it does not go quiet")
+    client.call("SET", "b", b"v" * 100, "PX", "100")
+    time.sleep(1.2 * SLOW_FACTOR)
+    equal(server.metrics().sum("ebb_items"), 0, "items")
+
+
+@case(limit=120)
+def expired_keys_leave_without_traffic(t):
+    """Keys with times from 1 s to some: 2 s after the last of them all memory is back."""
+    count, longest = (1000000, 30) if LONG else (100000, 5)
+    count //= SCALE
+    chance, client = random.Random(4), t.resp()
+    idle = idle_rss(t.server, client)
+    begin = time.monotonic()
+
+    def encode(number):
+        return talk.command("SET", b"k%08d" % number, b"v" * 100, "PX",
+                            chance.randrange(1000, longest * 1000))
+
+    send_all(client, range(count), encode, 170, b"+OK\r\n", "SET PX")
+    stored = time.monotonic()
+    t.measured("%d keys in %.1f s, %s resident" % (count, stored - begin, mib(t.server.rss())))
+    lag = 0
+    while time.monotonic() < stored + longest / 2:
+        lag = max(lag, t.server.metrics().one("ebb_expiry_lag_seconds"))
+        time.sleep(0.2)
+    time.sleep(max(0, stored + longest - time.monotonic()))
+    bounded(t, t.server, idle + 4 * MIB, 2, "%d keys have expired" % count)
+    lag = max(lag, t.server.metrics().one("ebb_expiry_lag_seconds"))
+    t.measured("expiry lag at most %.3f s" % lag)
+    true(lag <= 1 * SLOW_FACTOR, "expiry lag %.3f s" % lag)
+    within(2 * SLOW_FACTOR, lambda: t.server.metrics().sum("ebb_items") == 0, "items are left")

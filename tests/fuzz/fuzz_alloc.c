@@ -122,10 +122,8 @@ static void operate(struct machine *machine, struct program *program)
         twin_each(twin, byte(program) % 4);
         break;
     case 9:
-        if (n < 40) {
-            unpin_all(twin);
+        if (n < 40)
             twin_reset(twin);
-        }
         break;
     case 10:
         fake_os_fail(&machine->fake, FAKE_ANY, n % 8 + 1, byte(program) % 4);

@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "../../server/cmd/mc_detail.h"
+#include "../../server/net/outgoing.h"
 
 #define WORLD_ANSWER_MAX_BYTES (256u << 20)
 
@@ -145,11 +146,13 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
                                     .last_command = COMMAND_COUNT};
     clients_add(&world->clients, &world->client);
     ebb_buf_init(&world->out, WORLD_ANSWER_MAX_BYTES);
+    ebb_buf_init(&world->answer, WORLD_ANSWER_MAX_BYTES);
     world->context = (struct cmd_context){.service = &world->service,
                                           .store = &world->session,
                                           .counters = &world->counters,
                                           .client = &world->client,
-                                          .reply = {.out = &world->out, .version = 2}};
+                                          .reply = {.out = &world->out, .version = 2},
+                                          .splices = &world->splices};
 }
 
 void world_init(struct world *world)
@@ -169,30 +172,43 @@ void world_release(struct world *world)
     mc_detail_destroy(world->service.detail);
     options_release(&world->options);
     ebb_buf_release(&world->out);
+    ebb_buf_release(&world->answer);
 }
 
 /* As net/ ends a batch. Returns the answer with a NUL behind it. */
-static const char *finish(struct world *world)
+const char *world_flush(struct world *world)
 {
+    struct outgoing outgoing;
+
     store_leave(&world->session);
     require(!world->out.failed, "the answer is too long");
-    char *end = ebb_buf_reserve(&world->out, 1);
+    outgoing_init(&outgoing, &world->out, &world->splices);
+    ebb_buf_clear(&world->answer);
+    require(outgoing_copy(&outgoing, &world->answer), "no memory for the answer");
+    ebb_buf_clear(&world->out);
+    splices_release(&world->splices, &world->session);
+    char *end = ebb_buf_reserve(&world->answer, 1);
     require(end != NULL, "no memory for the answer");
     *end = '\0';
-    return ebb_buf_data(&world->out);
+    return ebb_buf_data(&world->answer);
 }
 
-const char *world_resp_words(struct world *world, const struct ebb_slice *words, uint32_t count)
+void world_batch(struct world *world, const struct ebb_slice *words, uint32_t count)
 {
     struct ebb_args args = {.count = count, .capacity = count};
 
     args.at = malloc((count + 1) * sizeof(*words));
     require(args.at != NULL, "no memory for the words");
     memcpy(args.at, words, count * sizeof(*words));
-    ebb_buf_clear(&world->out);
     cmd_run_resp(&world->context, &args);
     free(args.at);
-    return finish(world);
+}
+
+const char *world_resp_words(struct world *world, const struct ebb_slice *words, uint32_t count)
+{
+    ebb_buf_clear(&world->out);
+    world_batch(world, words, count);
+    return world_flush(world);
 }
 
 const char *world_resp(struct world *world, const char *line)
@@ -232,7 +248,7 @@ const char *world_mc(struct world *world, const char *text)
         left -= (size_t)used;
     }
     ebb_mc_command_release(&command);
-    return finish(world);
+    return world_flush(world);
 }
 
 void world_upkeep(struct world *world)
@@ -244,5 +260,5 @@ void world_upkeep(struct world *world)
 
 size_t world_answer_len(const struct world *world)
 {
-    return ebb_buf_len(&world->out);
+    return ebb_buf_len(&world->answer);
 }

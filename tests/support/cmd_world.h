@@ -30,7 +30,9 @@ struct world {
     struct counters counters;
     struct client client;
     struct cmd_context context;
-    struct ebb_buf out;
+    struct ebb_buf out,
+        answer; /* as commands write it, and with the values that are sent in place */
+    struct splices splices;
     size_t shutdowns, resets, options_changed, option_locks; /* calls of the service */
 };
 
@@ -43,6 +45,9 @@ void world_release(struct world *world);
 const char *world_resp(struct world *world, const char *line);
 /* Runs the same command given as words, which may hold anything. */
 const char *world_resp_words(struct world *world, const struct ebb_slice *words, uint32_t count);
+/* Several commands in one batch: each is run, and the answers to all are sent together. */
+void world_batch(struct world *world, const struct ebb_slice *words, uint32_t count);
+const char *world_flush(struct world *world);
 /* Runs all commands in the text. */
 const char *world_mc(struct world *world, const char *text);
 /* Lets the store's upkeep do what is due at session.now_ms. */

@@ -43,9 +43,10 @@ SRC  := $(wildcard alloc/*.c proto/*.c server/*.c server/*/*.c)
 OBJ  := $(SRC:%.c=$(B)/%.o) $(B)/server/admin/assets_data.o $(LLHTTP_OBJ)
 CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+TIDE := $(patsubst %.c,$(B)/%.o,$(filter-out bench/tide/main.c,$(wildcard bench/tide/*.c))) $(B)/bench/tide/report_data.o
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
-             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
+             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/tide/*.[ch])
 
 .DEFAULT_GOAL := build
 .PHONY: help run build test unit e2e test-browser debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-alloc install deps \
@@ -161,6 +162,10 @@ $(B)/tests/test_%: $(B)/tests/test_%.o $(CORE) $(SUPPORT)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+$(B)/tests/test_tide_%: $(B)/tests/test_tide_%.o $(TIDE)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
 $(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o $(B)/bench/hits.o,$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
@@ -201,6 +206,13 @@ $(B)/server/admin/assets_data.o: server/admin/assets_data.S server/admin/assets.
 	@mkdir -p $(@D)
 	@echo "  embed   $(PAGE_FILES)"
 	@$(CC) -Wa,-I,$(B)/page -c -o $@ $<
+
+$(B)/bench/tide/report_data.o: bench/tide/report_data.S bench/tide/page.sh $(wildcard bench/tide/page/*) \
+                                $(B)/page/dygraph.js $(B)/page/dygraph.css $(B)/page/format.js
+	@mkdir -p $(@D)
+	@echo "  embed   bench/tide/page"
+	@bench/tide/page.sh $(B)/tide-page $(B)/page/dygraph.js $(B)/page/dygraph.css $(B)/page/format.js
+	@$(CC) -Wa,-I,$(B)/tide-page -c -o $@ $<
 
 $(B)/page/%: server/admin/page/%
 	@mkdir -p $(@D)

@@ -191,7 +191,10 @@ function addVerdicts(runs, card) {
 }
 
 function addFacts(runs, card) {
-  const table = element("table", null, element("div", null, card, "scroll"), "facts"), of = (run, o, n) => run.run[o]?.[n];
+  const region = element("div", null, card, "scroll"), table = element("table", null, region, "facts"), of = (run, o, n) => run.run[o]?.[n];
+  region.tabIndex = 0;
+  region.setAttribute("role", "region");
+  region.setAttribute("aria-label", "Facts of the runs");
   const facts = [
     ["run", (r) => r.texts.title], ["server", (r) => of(r, "server", "name")], ["version", (r) => of(r, "server", "version")],
     ["protocol", (r) => of(r, "server", "protocol")], ["address", (r) => of(r, "server", "address")],

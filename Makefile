@@ -44,7 +44,7 @@ OBJ  := $(SRC:%.c=$(B)/%.o) $(B)/server/admin/assets_data.o $(LLHTTP_OBJ)
 CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TIDE := $(patsubst %.c,$(B)/%.o,$(filter-out bench/tide/main.c,$(wildcard bench/tide/*.c))) \
-        $(B)/bench/values.o $(B)/bench/tide/builtin_data.o
+        $(B)/bench/values.o $(B)/bench/tide/builtin_data.o $(B)/bench/tide/report_data.o
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/tide/*.[ch])
@@ -221,6 +221,13 @@ $(B)/server/admin/assets_data.o: server/admin/assets_data.S server/admin/assets.
 	@mkdir -p $(@D)
 	@echo "  embed   $(PAGE_FILES)"
 	@$(CC) -Wa,-I,$(B)/page -c -o $@ $<
+
+$(B)/bench/tide/report_data.o: bench/tide/report_data.S bench/tide/page.sh $(wildcard bench/tide/page/*) \
+                                $(B)/page/dygraph.js $(B)/page/dygraph.css $(B)/page/format.js
+	@mkdir -p $(@D)
+	@echo "  embed   bench/tide/page"
+	@bench/tide/page.sh $(B)/tide-page $(B)/page/dygraph.js $(B)/page/dygraph.css $(B)/page/format.js
+	@$(CC) -Wa,-I,$(B)/tide-page -c -o $@ $<
 
 $(B)/page/%: server/admin/page/%
 	@mkdir -p $(@D)

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "builtin.h"
+#include "compare.h"
 #include "run.h"
 #include "scenario.h"
 
@@ -13,11 +14,15 @@ static const char help[] =
     "  tide run SCENARIO [OPTION]...   play it on a server, print a verdict of each phase\n"
     "  tide list                       the scenarios that are built in\n"
     "  tide show NAME                  the text of one, to be changed and given to run\n"
+    "  tide compare FILE.json...       earlier runs beside each other, --report FILE.html as a "
+    "page\n"
     "\n"
     "For a server of yours, started for the test and ended after it:\n"
     "\n"
     "  tide run w3 --spawn 'redis-server --port %p --save \"\"' --json redis.json\n"
     "  tide run w3 --protocol memcached --spawn 'memcached -p %p -m 4096' --json memcached.json\n"
+    "\n"
+    "  tide compare redis.json memcached.json --report both.html\n"
     "\n"
     "`tide run --help` lists the options.\n";
 
@@ -60,6 +65,8 @@ int main(int argc, char **argv)
     const char *word = argc > 1 ? argv[1] : "";
     if (strcmp(word, "run") == 0)
         return finish(run_main(argc - 1, argv + 1));
+    if (strcmp(word, "compare") == 0)
+        return finish(compare_main(argc - 1, argv + 1));
     if (strcmp(word, "list") == 0)
         return finish(list());
     if (strcmp(word, "show") == 0)

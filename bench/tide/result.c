@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* result.c: see result.h. */
 #include "result.h"
+#include "run_file.h"
+#include "verdicts.h"
 
 #include <errno.h>
 #include <jansson.h>
@@ -168,18 +170,16 @@ int result_write_csv(const struct engine *engine, const char *path)
     return close_file(file, true);
 }
 
-void result_print(const struct engine *engine, FILE *file)
+void result_print(const struct engine *engine, const struct run_facts *facts, FILE *file)
 {
-    fprintf(file, "%-22s %10s %10s %9s %9s %9s %8s %9s %9s %7s %7s\n", "phase", "live MiB",
-            "RSS MiB", "RSS/live", "peak/live", "follow s", "CPU s", "p99.9 ms", "max ms", "wrong",
-            "missing");
-    for (size_t i = 0; i < engine->outcome_count; i++) {
-        const struct outcome *o = &engine->outcomes[i];
-        fprintf(file, "%-22s %10.1f %10.1f %9.2f %9.2f %9.2f %8.2f %9.2f %9.2f %7llu %7llu\n",
-                engine->scenario->phases[i].name, (double)o->live_bytes / MIB, o->resident / MIB,
-                over(o->resident, (double)o->live_bytes), over(o->peak_resident, o->peak_live),
-                o->follow_seconds, o->cpu_seconds, o->stall.p999_seconds * 1e3,
-                o->stall.max_seconds * 1e3, (unsigned long long)o->counts.wrong,
-                (unsigned long long)o->counts.missing);
+    struct run_file run;
+    char error[200];
+    json_t *root = run_object(engine, facts);
+    if (root != NULL && run_file_take(&run, root, "this run", error, sizeof error) == 0) {
+        verdicts_print(&run, 1, file);
+        run_file_release(&run);
+    } else {
+        fputs("tide: no memory for the table\n", stderr);
     }
+    json_decref(root);
 }

@@ -19,7 +19,7 @@ struct run_facts {
 /* 0, or -1 with errno: what stands in the file then is not complete. */
 int result_write_json(const struct engine *engine, const struct run_facts *facts, const char *path);
 int result_write_csv(const struct engine *engine, const char *path);
-/* The verdict of each phase, a line each. */
-void result_print(const struct engine *engine, FILE *file);
+/* The verdict of each phase, as `tide compare` prints it. */
+void result_print(const struct engine *engine, const struct run_facts *facts, FILE *file);
 
 #endif

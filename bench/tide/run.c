@@ -14,7 +14,9 @@
 #include <unistd.h>
 
 #include "builtin.h"
+#include "chart.h"
 #include "engine.h"
+#include "report.h"
 #include "result.h"
 #include "spawn.h"
 
@@ -41,6 +43,8 @@ static const char help[] =
     "  -l, --label TEXT        how reports call this run\n"
     "  -j, --json FILE         all figures and samples\n"
     "      --csv FILE          the samples\n"
+    "  -r, --report FILE       a page to look at; reads the figures from --json's file, or from\n"
+    "                          FILE.json if that is not given\n"
     "  -h, --help              this\n"
     "\n"
     "Exit code: 0; 1: values were wrong or missing; 2: it could not be measured to its end. What "
@@ -48,7 +52,9 @@ static const char help[] =
     "seen until then is written in any case.\n";
 
 struct run {
-    const char *server, *spawn, *json, *csv;
+    const char *server, *spawn, *json, *csv, *report;
+    char report_json[4096]; /* where the report's figures are, without --json */
+    struct chart chart;
     double scale;
     pid_t pid;
     bool is_ours;
@@ -76,13 +82,21 @@ __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
 enum { SEED = 256, CSV };
 
 static const struct option rows[] = {
-    {"server", required_argument, NULL, 's'},   {"spawn", required_argument, NULL, 'S'},
-    {"protocol", required_argument, NULL, 'P'}, {"pid", required_argument, NULL, 'p'},
-    {"scale", required_argument, NULL, 'x'},    {"connections", required_argument, NULL, 'c'},
-    {"depth", required_argument, NULL, 'd'},    {"seed", required_argument, NULL, SEED},
-    {"evicting", no_argument, NULL, 'e'},       {"label", required_argument, NULL, 'l'},
-    {"json", required_argument, NULL, 'j'},     {"csv", required_argument, NULL, CSV},
-    {"help", no_argument, NULL, 'h'},           {NULL, 0, NULL, 0},
+    {"server", required_argument, NULL, 's'},
+    {"spawn", required_argument, NULL, 'S'},
+    {"protocol", required_argument, NULL, 'P'},
+    {"pid", required_argument, NULL, 'p'},
+    {"scale", required_argument, NULL, 'x'},
+    {"connections", required_argument, NULL, 'c'},
+    {"depth", required_argument, NULL, 'd'},
+    {"seed", required_argument, NULL, SEED},
+    {"evicting", no_argument, NULL, 'e'},
+    {"label", required_argument, NULL, 'l'},
+    {"json", required_argument, NULL, 'j'},
+    {"csv", required_argument, NULL, CSV},
+    {"report", required_argument, NULL, 'r'},
+    {"help", no_argument, NULL, 'h'},
+    {NULL, 0, NULL, 0},
 };
 
 static int read_number(const char *name, const char *text, double least, double most,
@@ -127,6 +141,9 @@ static int read_option(struct run *run, int letter, const char *text)
         break;
     case CSV:
         run->csv = text;
+        break;
+    case 'r':
+        run->report = text;
         break;
     case 'x':
         return read_number("scale", text, 1e-6, 1e6, &run->scale);
@@ -278,15 +295,25 @@ static int ask_server(struct run *run)
 
 /* ---- the run ---- */
 
-/* One line for each phase and each ten seconds. */
+#define DRAW_SAMPLES 5 /* a picture each quarter of a second */
+
 static void on_sample(void *context, const struct engine *engine)
 {
+    struct run *run = context;
     const struct sample *sample = &engine->samples[engine->sample_count - 1];
-    (void)context;
-    if (engine->sample_count % 200 == 1)
-        fprintf(stderr, "%8.1f s  %-20s resident %8.1f MiB  live %8.1f MiB\n", sample->seconds,
-                engine->scenario->phases[engine->phase].name, sample->resident / 1048576,
-                sample->live / 1048576);
+    chart_add(&run->chart, sample->seconds, sample->resident, sample->live);
+    if (engine->sample_count % DRAW_SAMPLES == 1)
+        chart_draw(&run->chart, (double)engine->phase / (double)engine->scenario->count, -1,
+                   engine->scenario->phases[engine->phase].name);
+}
+
+static int write_report(const struct run *run)
+{
+    char error[512];
+    char *const paths[] = {(char *)(uintptr_t)run->json};
+    if (report_write(run->report, paths, 1, error, sizeof error) < 0)
+        return refuse("%s", error);
+    return 0;
 }
 
 static int write_files(const struct run *run)
@@ -296,6 +323,8 @@ static int write_files(const struct run *run)
         status = refuse("%s can't be written: %s", run->json, strerror(errno));
     if (run->csv != NULL && result_write_csv(&run->engine, run->csv) < 0)
         status = refuse("%s can't be written: %s", run->csv, strerror(errno));
+    if (run->report != NULL && status == 0)
+        status = write_report(run);
     return status;
 }
 
@@ -308,10 +337,13 @@ static int play(struct run *run)
     run->facts.started = time(NULL);
     engine->address = run->address;
     engine->on_sample = on_sample;
+    engine->context = run;
+    chart_init(&run->chart, stderr, isatty(STDERR_FILENO));
     int status = engine_run(engine, run->pid);
+    chart_end(&run->chart);
     if (status < 0)
         refuse("%s", engine->error);
-    result_print(engine, stdout);
+    result_print(engine, &run->facts, stdout);
     if (write_files(run) < 0 || status < 0)
         return EXIT_REFUSED;
     return engine->counts.wrong + engine->counts.missing > 0;
@@ -337,7 +369,7 @@ int run_main(int argc, char **argv)
     static struct run run; /* large: the phases are in it */
     int letter, status;
     run = (struct run){.scale = 1, .engine = {.lane_count = 8, .depth = 32, .seed = 1}};
-    while ((letter = getopt_long(argc, argv, "s:S:P:p:x:c:d:el:j:h", rows, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "s:S:P:p:x:c:d:el:j:r:h", rows, NULL)) != -1) {
         if (letter == 'h')
             return fputs(help, stdout) < 0 ? EXIT_REFUSED : 0;
         if (read_option(&run, letter, optarg) < 0)
@@ -346,6 +378,10 @@ int run_main(int argc, char **argv)
     if (optind != argc - 1) {
         refuse("run needs one scenario; tide list names them");
         return EXIT_REFUSED;
+    }
+    if (run.report != NULL && run.json == NULL) {
+        snprintf(run.report_json, sizeof run.report_json, "%s.json", run.report);
+        run.json = run.report_json;
     }
     status = prepare_and_play(&run, argv[optind]);
     if (run.is_ours)

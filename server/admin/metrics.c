@@ -213,7 +213,7 @@ static void write_frees(const struct metrics *metrics, struct exposition *to)
         write_of_class(to, &groups[g], NULL, groups[g].frees);
 }
 
-static void write_slices(const struct metrics *metrics, struct exposition *to)
+static void write_steps(const struct metrics *metrics, struct exposition *to)
 {
     double bounds[STORE_STEP_BUCKETS - 1];
     for (size_t i = 0; i < STORE_STEP_BUCKETS - 1; i++)

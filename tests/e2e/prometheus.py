@@ -26,6 +26,8 @@ FAMILIES = """
     ebb_memory_resident_peak_bytes ebb_spans ebb_slots ebb_slot_size_bytes
     ebb_compaction_cycles_total ebb_compaction_moved_objects_total ebb_compaction_moved_bytes_total
     ebb_compaction_freed_spans_total ebb_compaction_freed_bytes_total ebb_trim_calls_total
+    ebb_compaction_step_duration_seconds ebb_compaction_step_duration_max_seconds
+    ebb_large_value_relocated_bytes_total ebb_large_value_relocation_errors_total
     ebb_trim_bytes_total ebb_refault_bytes_total ebb_items ebb_items_with_ttl ebb_lookups_total
     ebb_lookup_hits_total ebb_commands_total ebb_connections ebb_connections_accepted_total
     ebb_connections_closed_total ebb_network_receive_bytes_total ebb_network_transmit_bytes_total
@@ -132,6 +134,20 @@ def figures_follow_the_work(t):
     client.close()
     within(5, lambda: t.server.metrics().one("ebb_connections", protocol="resp") == 0,
            "a closed connection still counts")
+
+
+@case()
+def large_values_that_outgrow_their_place_are_counted(t):
+    client, name = t.resp(), "ebb_large_value_relocated_bytes_total"
+    before = t.server.metrics()
+    for size in range(5, 40, 5):
+        for key in ("a", "b"):  # one in the way of the other
+            client.call("SETRANGE", key, size * MIB, "x")
+    after = t.server.metrics()
+    equal(after.one("ebb_large_values"), 2, "large values")
+    errors = after.one("ebb_large_value_relocation_errors_total")  # before Linux 5.7
+    true(after.one(name) > before.one(name) or errors > 0, "nothing was relocated")
+    equal(after.one(name) % MIB, 0, "of whole MiB")
 
 
 def reconcile(t, what):

@@ -150,6 +150,56 @@ def large_values_that_outgrow_their_place_are_counted(t):
     equal(after.one(name) % MIB, 0, "of whole MiB")
 
 
+def limits(t, server):
+    """The limit in force as everybody tells it, the setting likewise; the history's last point."""
+    def one(path, name):
+        reply = talk.http(server.http_port, path)
+        return int(ebb.Metrics(reply.body.decode()).one(name))
+
+    client, plain = t.resp(server), t.memcached(server)
+    info = dict(line.split(":", 1) for line in
+                client.call("INFO", "memory").decode().splitlines() if ":" in line)
+    memory = json.loads(talk.http(server.http_port, "/api/memory").body)
+    history = json.loads(talk.http(server.http_port, "/api/history").body)
+    native = server.metrics().one("ebb_memory_limit_bytes")
+    in_force = {
+        "/metrics": 0 if native == math.inf else int(native),
+        "/metrics/memcached": one("/metrics/memcached", "memcached_limit_bytes"),
+        "/api/memory": memory["limit_bytes"] or 0,
+        "INFO": int(info["maxmemory_effective"]),
+        "stats": int(plain.stats()["limit_maxbytes"]),
+    }
+    setting = {
+        "/metrics/redis": one("/metrics/redis", "redis_memory_max_bytes"),
+        "config of /metrics/redis": one("/metrics/redis", "redis_config_maxmemory"),
+        "CONFIG GET": int(client.call("CONFIG", "GET", "maxmemory")[1]),
+        "INFO": int(info["maxmemory"]),
+        "stats settings": int(plain.stats("settings")["maxbytes"]),
+    }
+    client.close()
+    plain.close()
+    return in_force, setting, history["columns"]["limit_bytes"][-1]  # 32 bits of it
+
+
+@case(limit=60)
+def the_limit_is_the_same_wherever_it_is_told(t):
+    server = t.start("--maxmemory=auto")
+    for text, bytes in (("auto", None), ("64mb", 64 * MIB), ("0", 0)):
+        t.resp(server).call("CONFIG", "SET", "maxmemory", text)
+
+        def agree():
+            in_force, setting, drawn = limits(t, server)
+            return (len(set(in_force.values())) == 1 and len(set(setting.values())) == 1
+                    and abs(drawn - in_force["INFO"]) <= 1e-6 * in_force["INFO"])
+        within(10, agree, "maxmemory is %s: told differently" % text)
+        in_force, setting, _ = limits(t, server)
+        equal(setting["CONFIG GET"] > 0, text != "0", "maxmemory is " + text)
+        if bytes is not None:
+            equal(setting["CONFIG GET"], bytes, "maxmemory is " + text)
+        # Less, if this machine is short of memory right now.
+        true(setting["INFO"] * 0.79 <= in_force["INFO"] <= setting["INFO"], "%r" % in_force)
+
+
 def reconcile(t, what):
     """The parts add up to what the kernel says, within 3 %, also before the server makes them fit
     (the skew); little is without a name, and what malloc holds does not grow with the values."""

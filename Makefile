@@ -45,7 +45,8 @@ CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
-             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch])
+             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] \
+             bench/speed/*.[ch])
 
 .DEFAULT_GOAL := build
 .PHONY: help run build test unit e2e test-browser debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-alloc install deps \
@@ -150,7 +151,7 @@ clean: ## remove everything built
 .PHONY: unit-programs thread-programs bench-programs library
 library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
-bench-programs: $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits
+bench-programs: $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits $(B)/bench/limit $(B)/bench/drive
 thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
 
 $(B)/ebb: $(OBJ)
@@ -173,6 +174,17 @@ $(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usag
                   $(patsubst %.c,$(B)/%.o,$(wildcard alloc/*.c))
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,proc usage wire report workload values) \
+                $(patsubst %,bench/speed/%.c,drive events histogram load)))
+
+$(B)/bench/drive: $(B)/bench/speed/driver.o $(SPEED_COMMON)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+$(B)/bench/limit: $(B)/bench/speed/limit.o $(B)/bench/speed/framing.o $(filter $(B)/bench/workload.o $(B)/bench/values.o,$(SPEED_COMMON))
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -luv
 
 # The allocator alone. Only what its public header declares is seen from outside, in both forms.
 $(B)/pic/%.o: %.c Makefile

@@ -47,7 +47,7 @@ TIDE := $(patsubst %.c,$(B)/%.o,$(filter-out bench/tide/main.c,$(wildcard bench/
         $(B)/bench/values.o $(B)/bench/tide/builtin_data.o $(B)/bench/tide/report_data.o
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
-             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/tide/*.[ch])
+             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/*/*.[ch])
 
 .DEFAULT_GOAL := build
 .PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-alloc install deps \
@@ -155,7 +155,7 @@ clean: ## remove everything built
 .PHONY: unit-programs thread-programs bench-programs library
 library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
-bench-programs: $(B)/tide $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits
+bench-programs: $(B)/tide $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits $(B)/bench/limit $(B)/bench/drive
 thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
 
 $(B)/ebb: $(OBJ)
@@ -193,6 +193,17 @@ $(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usag
                   $(patsubst %.c,$(B)/%.o,$(wildcard alloc/*.c))
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,proc usage wire report workload values) \
+                $(patsubst %,bench/speed/%.c,drive events histogram load)))
+
+$(B)/bench/drive: $(B)/bench/speed/driver.o $(SPEED_COMMON)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+$(B)/bench/limit: $(B)/bench/speed/limit.o $(B)/bench/speed/framing.o $(filter $(B)/bench/workload.o $(B)/bench/values.o,$(SPEED_COMMON))
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -luv
 
 # The allocator alone. Only what its public header declares is seen from outside, in both forms.
 $(B)/pic/%.o: %.c Makefile

@@ -45,12 +45,15 @@ CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TIDE := $(patsubst %.c,$(B)/%.o,$(filter-out bench/tide/main.c,$(wildcard bench/tide/*.c))) \
         $(B)/bench/values.o $(B)/bench/tide/builtin_data.o $(B)/bench/tide/report_data.o
+# What the programs of bench/speed share.
+SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,proc usage wire report workload values) \
+                $(patsubst %,bench/speed/%.c,drive events histogram load)))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/*/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-alloc install deps \
+.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -122,6 +125,9 @@ bench-memory: build bench-programs ## W1..W8 on the live server, beside redis-se
 bench-hit: build bench-programs ## misses at equal resident memory, beside redis-server and memcached
 	@$(B)/bench/hits --binary $(B)/ebb
 
+bench-speed: build bench-programs ## speed beside the loop's own limit, redis-server and memcached (SWEEP=1, ARGS="--quick")
+	@$(B)/bench/race $(if $(SWEEP),sweep) --binary $(B)/ebb $(ARGS)
+
 bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
 	@bench/alloc.sh $(B)/bench/alloc
 
@@ -155,7 +161,7 @@ clean: ## remove everything built
 .PHONY: unit-programs thread-programs bench-programs library
 library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
-bench-programs: $(B)/tide $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits $(B)/bench/limit $(B)/bench/drive
+bench-programs: $(B)/tide $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits $(B)/bench/limit $(B)/bench/drive $(B)/bench/race
 thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
 
 $(B)/ebb: $(OBJ)
@@ -181,6 +187,10 @@ $(B)/bench/tide/builtin_data.o: bench/tide/builtin_data.S bench/tide/builtin.def
 	@echo "  embed   bench/tide/scenarios"
 	@$(CC) -Wa,-I,bench/tide/scenarios -c -o $@ $<
 
+$(B)/tests/test_bench_speed: $(B)/tests/test_bench_speed.o $(B)/bench/speed/framing.o $(B)/bench/speed/spread.o $(SPEED_COMMON)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lcmocka -lpthread -lm
+
 $(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o $(B)/bench/hits.o,$(patsubst %.c,$(B)/%.o,$(wildcard bench/*.c)))
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
@@ -194,10 +204,11 @@ $(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usag
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,proc usage wire report workload values) \
-                $(patsubst %,bench/speed/%.c,drive events histogram load)))
-
 $(B)/bench/drive: $(B)/bench/speed/driver.o $(SPEED_COMMON)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
+
+$(B)/bench/race: $(patsubst %,$(B)/bench/speed/%.o,race plan cores spread reach ring courses) $(SPEED_COMMON)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 

@@ -23,7 +23,7 @@
 #define ARGUMENTS_MAX  24
 #define MEMCACHED_ROOM 16 /* its limit over what it will hold */
 
-enum kind { KIND_EBB, KIND_REDIS, KIND_MEMCACHED, KIND_RUNNING };
+enum kind { KIND_EBB, KIND_REDIS, KIND_MEMCACHED, KIND_LIMIT, KIND_RUNNING };
 
 static enum kind kind_of(const struct proc *proc)
 {
@@ -33,6 +33,8 @@ static enum kind kind_of(const struct proc *proc)
         return KIND_REDIS;
     if (strcmp(proc->name, "memcached") == 0)
         return KIND_MEMCACHED;
+    if (strcmp(proc->name, "limit") == 0)
+        return KIND_LIMIT;
     if (strchr(proc->name, ':') == NULL)
         die("%s: a server is ebb, redis, memcached or HOST:PORT", proc->name);
     return KIND_RUNNING;
@@ -40,8 +42,10 @@ static enum kind kind_of(const struct proc *proc)
 
 static const char *binary_of(const struct proc *proc)
 {
-    static const char *const usual[] = {
-        [KIND_EBB] = "build/ebb", [KIND_REDIS] = "redis-server", [KIND_MEMCACHED] = "memcached"};
+    static const char *const usual[] = {[KIND_EBB] = "build/ebb",
+                                        [KIND_REDIS] = "redis-server",
+                                        [KIND_MEMCACHED] = "memcached",
+                                        [KIND_LIMIT] = "build/bench/limit"};
     return proc->binary != NULL ? proc->binary : usual[kind_of(proc)];
 }
 
@@ -102,8 +106,9 @@ static void ebb_arguments(struct proc *proc, struct arguments *arguments)
 {
     bool is_resp = proc->protocol == WIRE_RESP;
     proc->http_port = free_port();
+    proc->memcached_port = is_resp ? free_port() : proc->port;
     add_number(arguments, "--port", is_resp ? proc->port : free_port());
-    add_number(arguments, "--memcached-port", is_resp ? free_port() : proc->port);
+    add_number(arguments, "--memcached-port", proc->memcached_port);
     add_number(arguments, "--http-port", proc->http_port);
 }
 
@@ -128,6 +133,13 @@ static void memcached_arguments(struct proc *proc, struct arguments *arguments, 
         add(arguments, "-u");
         add(arguments, "root");
     }
+}
+
+static void limit_arguments(struct proc *proc, struct arguments *arguments)
+{
+    proc->memcached_port = proc->port; /* it tells them apart */
+    add_number(arguments, "--port", proc->port);
+    add_number(arguments, "--value-bytes", proc->value_bytes);
 }
 
 /* Options may come from the environment too: none of ours shall reach the server. */
@@ -157,6 +169,8 @@ static void spawn(struct proc *proc, const struct arguments *arguments, int log)
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a bench that is broken off leaves nothing running */
     if (getppid() != parent)
         _exit(127);
+    if (proc->cpus != NULL)
+        sched_setaffinity(0, sizeof *proc->cpus, proc->cpus);
     clear_environment();
     int null = open("/dev/null", O_RDONLY);
     dup2(null, STDIN_FILENO);
@@ -212,6 +226,8 @@ static bool start_once(struct proc *proc, uint64_t live_bytes, bool is_last)
         ebb_arguments(proc, &arguments);
     else if (kind_of(proc) == KIND_REDIS)
         redis_arguments(proc, &arguments);
+    else if (kind_of(proc) == KIND_LIMIT)
+        limit_arguments(proc, &arguments);
     else
         memcached_arguments(proc, &arguments, live_bytes);
     for (size_t i = 0; proc->extra != NULL && proc->extra[i] != NULL; i++)

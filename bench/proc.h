@@ -9,6 +9,7 @@
 #define EBB_BENCH_PROC_H
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,13 +18,16 @@
 #include "wire.h"
 
 struct proc {
-    const char *name;         /* as given: ebb, redis, memcached, 127.0.0.1:6379 */
+    const char *name;         /* as given: ebb, redis, memcached, limit, 127.0.0.1:6379 */
     const char *label;        /* in tables */
     const char *binary;       /* NULL: the name's usual one */
     const char *const *extra; /* more arguments, up to a NULL; may be NULL */
+    const cpu_set_t *cpus;    /* where it runs; NULL: anywhere */
+    size_t value_bytes;       /* of limit's answers */
     enum wire_protocol protocol;
-    uint16_t port;      /* that speaks the protocol */
-    uint16_t http_port; /* of Ebb's /metrics, 0: it has none */
+    uint16_t port;           /* that speaks the protocol */
+    uint16_t memcached_port; /* of a server that speaks both, 0: it does not */
+    uint16_t http_port;      /* of Ebb's /metrics, 0: it has none */
     pid_t pid;
     bool is_ours;
 };

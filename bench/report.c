@@ -10,6 +10,7 @@
 
 #define COLUMNS_MAX 24
 #define CELL_WIDTH  13
+#define TOPIC_WIDTH 27 /* of the columns before the cells */
 
 /* ---- adding, finding ---- */
 
@@ -40,6 +41,12 @@ void report_add_bound(struct report *report, const char *name, double value, dou
     figure->has_bound = report->is_bound;
 }
 
+void report_add_least(struct report *report, const char *name, double value, double bound)
+{
+    report_add_bound(report, name, value, bound);
+    report->figures[report->count - 1].is_least = true;
+}
+
 const struct figure *report_find(const struct report *report, const char *topic, const char *row,
                                  const char *phase, const char *name)
 {
@@ -54,7 +61,9 @@ const struct figure *report_find(const struct report *report, const char *topic,
 
 bool figure_is_met(const struct figure *figure)
 {
-    return !figure->has_bound || figure->value <= figure->bound;
+    if (!figure->has_bound)
+        return true;
+    return figure->is_least ? figure->value >= figure->bound : figure->value <= figure->bound;
 }
 
 size_t report_missed(const struct report *report)
@@ -87,7 +96,8 @@ static void write_value(char *cell, size_t size, const char *name, double value)
         snprintf(cell, size, "%.3f", value);
     else if (ends_with(name, "_seconds") || ends_with(name, "_percent"))
         snprintf(cell, size, "%.2f", value);
-    else if (ends_with(name, "_ms") || ends_with(name, "_each") || ends_with(name, "_ns"))
+    else if (ends_with(name, "_ms") || ends_with(name, "_us") || ends_with(name, "_each") ||
+             ends_with(name, "_ns"))
         snprintf(cell, size, "%.1f", value);
     else
         snprintf(cell, size, "%.0f", value);
@@ -109,7 +119,7 @@ static void write_heading(char *heading, char *unit, size_t size, const char *na
 {
     static const char *const units[][2] = {
         {"_bytes", "MiB"},   {"_ratio", "x"}, {"_seconds", "s"}, {"_ms", "ms"},
-        {"_each", "B/item"}, {"_ns", "ns"},   {"_percent", "%"},
+        {"_each", "B/item"}, {"_ns", "ns"},   {"_percent", "%"}, {"_us", "us"},
     };
     snprintf(heading, size, "%s", name);
     snprintf(unit, size, " ");
@@ -149,7 +159,10 @@ static void print_headings(const char *topic, const struct columns *columns)
     char headings[COLUMNS_MAX][FIGURE_NAME_MAX], units[COLUMNS_MAX][FIGURE_NAME_MAX];
     for (size_t c = 0; c < columns->count; c++)
         write_heading(headings[c], units[c], FIGURE_NAME_MAX, columns->names[c]);
-    printf("\n%-10s %-16s", topic, "");
+    int used = printf("\n%s", topic) - 1;
+    if (used > TOPIC_WIDTH) /* it has a line of its own */
+        used = printf("\n") - 1;
+    printf("%*s", TOPIC_WIDTH - used, "");
     for (size_t c = 0; c < columns->count; c++)
         printf(" %*s", CELL_WIDTH, headings[c]);
     printf("\n%-10s %-16s", "", "");
@@ -251,8 +264,8 @@ void report_print_missed(const struct report *report)
         if (is_first)
             printf("\nbeyond their bound:\n");
         is_first = false;
-        printf("  %s %s %s %s: %s, bound %s\n", figure->topic, figure->row, figure->phase,
-               figure->name, value, bound);
+        printf("  %s %s %s %s: %s, bound %s%s\n", figure->topic, figure->row, figure->phase,
+               figure->name, value, figure->is_least ? ">= " : "", bound);
     }
 }
 
@@ -266,6 +279,8 @@ void report_write_lines(const struct report *report, FILE *file)
                 figure->name, figure->value);
         if (figure->has_bound)
             fprintf(file, "\t%.9g", figure->bound);
+        if (figure->has_bound && figure->is_least)
+            fprintf(file, "\tleast");
         fprintf(file, "\n");
     }
 }
@@ -277,8 +292,8 @@ bool report_read_lines(struct report *report, const char *path)
     if (file == NULL)
         return false;
     while (fgets(line, sizeof line, file) != NULL) {
-        char *fields[6] = {0}, *rest = line;
-        for (size_t f = 0; f < 6 && rest != NULL; f++)
+        char *fields[7] = {0}, *rest = line;
+        for (size_t f = 0; f < 7 && rest != NULL; f++)
             fields[f] = strsep(&rest, "\t\n");
         if (fields[4] == NULL)
             continue;
@@ -288,6 +303,7 @@ bool report_read_lines(struct report *report, const char *path)
         struct figure *figure = add(report, fields[3], strtod(fields[4], NULL));
         figure->has_bound = fields[5] != NULL && *fields[5] != '\0';
         figure->bound = figure->has_bound ? strtod(fields[5], NULL) : 0;
+        figure->is_least = fields[6] != NULL && strcmp(fields[6], "least") == 0;
     }
     fclose(file);
     return true;
@@ -308,8 +324,8 @@ bool report_write_json(const struct report *report, const char *path)
                 "\"value\": %.9g",
                 figure->topic, figure->row, figure->phase, figure->name, figure->value);
         if (figure->has_bound)
-            fprintf(file, ", \"bound\": %.9g, \"met\": %s", figure->bound,
-                    figure_is_met(figure) ? "true" : "false");
+            fprintf(file, ", \"bound\": %.9g, \"least\": %s, \"met\": %s", figure->bound,
+                    figure->is_least ? "true" : "false", figure_is_met(figure) ? "true" : "false");
         fprintf(file, "}%s\n", i + 1 < report->count ? "," : "");
     }
     fprintf(file, "]\n");

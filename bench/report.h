@@ -12,13 +12,13 @@
 #include <stddef.h>
 #include <stdio.h>
 
-#define FIGURE_NAME_MAX 32
+#define FIGURE_NAME_MAX 64
 
 struct figure {
     char topic[FIGURE_NAME_MAX], row[FIGURE_NAME_MAX], phase[FIGURE_NAME_MAX],
         name[FIGURE_NAME_MAX];
     double value, bound;
-    bool has_bound;
+    bool has_bound, is_least; /* the value should be at least, not at most, the bound */
 };
 
 struct report {
@@ -31,6 +31,8 @@ struct report {
 void report_add(struct report *report, const char *name, double value);
 /* A figure that should be at most `bound`. */
 void report_add_bound(struct report *report, const char *name, double value, double bound);
+/* A figure that should be at least `bound`. */
+void report_add_least(struct report *report, const char *name, double value, double bound);
 const struct figure *report_find(const struct report *report, const char *topic, const char *row,
                                  const char *phase, const char *name);
 bool figure_is_met(const struct figure *figure);

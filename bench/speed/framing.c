@@ -85,10 +85,14 @@ static const struct {
     unsigned
         length_word; /* which word after the verb is the value's length; 0: there is no value */
 } verbs[] = {
-    {VERB("get "), FRAME_TEXT_GET, 0},   {VERB("mg "), FRAME_META_GET, 0},
-    {VERB("set "), FRAME_TEXT_SET, 4},   {VERB("ms "), FRAME_META_SET, 2},
-    {VERB("mn"), FRAME_META_NOOP, 0},    {VERB("gets "), FRAME_TEXT_GET, 0},
+    {VERB("get "), FRAME_TEXT_GET, 0},
+    {VERB("mg "), FRAME_META_GET, 0},
+    {VERB("set "), FRAME_TEXT_SET, 4},
+    {VERB("ms "), FRAME_META_SET, 2},
+    {VERB("mn"), FRAME_META_NOOP, 0},
+    {VERB("gets "), FRAME_TEXT_GET, 0},
     {VERB("version"), FRAME_VERSION, 0},
+    {VERB("PING"), FRAME_RESP_PING, 0}, /* in RESP's short form */
 };
 
 static const char *skip_words(const char *at, const char *end, unsigned count)

@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
-/* dialect_mc.c: memcached's text protocol on a connection. Commands are parsed ahead in small
- * batches, as in dialect_resp.c and for the same reason.
- */
-#include "dialect.h"
+/* dialect_mc.c: memcached's text protocol on a connection. */
+#include "batch.h"
 
-#include "../cmd/cmd.h"
 #include "../cmd/mc_auth.h"
 #include "../options.h"
 #include "dump.h"
-#include "unsent.h"
 
 static const enum command_family families[EBB_MC_VERB_COUNT] = {
     [EBB_MC_GET] = FAMILY_READ,        [EBB_MC_GETS] = FAMILY_READ,
@@ -63,59 +59,41 @@ static bool is_guest(struct connection *connection)
     return !connection->client.authenticated;
 }
 
-/* ---- batches ---- */
+/* ---- parsing and running ---- */
 
-/* Commands parsed and not run yet: worker->mc_commands[0 .. count). */
-struct batch {
-    unsigned count;
-    bool is_named;                           /* keys are set */
-    size_t ends[WORKER_BATCH_MAX];           /* offsets behind each */
-    struct store_key keys[WORKER_BATCH_MAX]; /* the first word of each, taken for a key */
-    ssize_t end; /* what the parser said last; at most 0: the rest is no complete command */
-};
+/* The first word behind the verb. */
+static struct ebb_slice key_of(const struct ebb_mc_command *command)
+{
+    return command->keys.count > 0 ? command->keys.at[0] : (struct ebb_slice){"", 0};
+}
 
-static void parse_batch(struct connection *connection, const char *bytes, size_t len,
-                        struct batch *batch)
+static void parse(struct connection *connection, char *bytes, size_t len, struct batch *batch)
 {
     struct worker *worker = connection_worker(connection);
     struct ebb_mc_parser *parser = &worker->parser.mc;
-    /* What a guest sends is looked at one by one: the limits change when he has logged in. */
-    unsigned max = connection->client.authenticated ? WORKER_BATCH_MAX : 1;
     size_t offset = 0;
-    batch->count = 0;
-    batch->is_named = false;
-    batch->end = 1;
     set_limit(connection);
-    while (batch->count < max && offset < len) {
+    batch->database = MC_DATABASE;
+    while (batch->count < batch->max && offset < len) {
         struct ebb_mc_command *command = &worker->mc_commands[batch->count];
         uint32_t capacity = command->keys.capacity;
-        batch->end = ebb_mc_parse(parser, bytes + offset, len - offset, command);
+        ssize_t used = ebb_mc_parse(parser, bytes + offset, len - offset, command);
         worker->has_grown |= command->keys.capacity != capacity;
-        if (batch->end <= 0)
+        if (used <= 0) {
+            batch->end = used == 0 ? BATCH_INCOMPLETE : BATCH_ERROR;
             return;
-        offset += (size_t)batch->end;
-        batch->ends[batch->count++] = offset;
+        }
+        offset += (size_t)used;
+        batch_add(batch, offset, key_of(command));
         if (parser->skip_bytes > 0) /* the refusal is to be run before its value is skipped */
             return;
     }
 }
 
-/* Names the batch's keys and asks for their memory. Where the word is no key, nothing is lost. */
-static void prefetch(struct worker *worker, struct batch *batch)
-{
-    for (unsigned i = 0; i < batch->count; i++) {
-        const struct ebb_args *words = &worker->mc_commands[i].keys;
-        struct ebb_slice name = words->count > 0 ? words->at[0] : (struct ebb_slice){"", 0};
-        batch->keys[i] = store_key(worker->config.service->store, MC_DATABASE, name.data, name.len);
-    }
-    store_enter_keys(&worker->session, batch->keys, batch->count);
-    batch->is_named = true;
-}
-
-static void run_command(struct cmd_context *context, struct connection *connection,
-                        const struct ebb_mc_command *command)
+static void run_command(struct connection *connection, struct cmd_context *context, unsigned index)
 {
     struct worker *worker = connection_worker(connection);
+    const struct ebb_mc_command *command = &worker->mc_commands[index];
     if (is_guest(connection))
         mc_auth_run(context, command);
     else
@@ -125,31 +103,6 @@ static void run_command(struct cmd_context *context, struct connection *connecti
         dump_begin(connection);
     if (connection->client.close_after_reply)
         connection_end(connection, CLOSE_CLIENT);
-    if (worker_has_much(worker)) {
-        store_leave(&worker->session);
-        unsent_flush(connection);
-    }
-}
-
-/* Runs the batch in order while it may. Returns how many commands have been run. */
-static unsigned run_batch(struct connection *connection, const struct batch *batch)
-{
-    struct worker *worker = connection_worker(connection);
-    struct cmd_context context = {
-        .service = worker->config.service,
-        .store = &worker->session,
-        .counters = &worker->counters,
-        .client = &connection->client,
-        .reply = {.out = &worker->out, .version = 2},
-        .splices = &worker->splices,
-    };
-    unsigned ran = 0;
-    while (ran < batch->count && connection_is_open(connection)) {
-        context.named = batch->is_named ? &batch->keys[ran] : NULL;
-        run_command(&context, connection, &worker->mc_commands[ran]);
-        ran++;
-    }
-    return ran;
 }
 
 static void refuse(struct connection *connection)
@@ -163,27 +116,16 @@ static void refuse(struct connection *connection)
     connection_end(connection, CLOSE_ERROR);
 }
 
+static void stop(struct connection *connection, const struct batch *batch)
+{
+    if (batch->end == BATCH_ERROR)
+        refuse(connection);
+}
+
 static size_t run(struct connection *connection, char *bytes, size_t len)
 {
-    struct worker *worker = connection_worker(connection);
-    size_t done = 0;
-    while (done < len && connection_is_open(connection)) {
-        struct batch batch;
-        parse_batch(connection, bytes + done, len - done, &batch);
-        if (batch.count > 1)
-            prefetch(worker, &batch);
-        unsigned ran = run_batch(connection, &batch);
-        done += ran > 0 ? batch.ends[ran - 1] : 0;
-        if (ran < batch.count) {
-            begin(connection); /* what was parsed in vain is parsed again when its turn comes */
-            break;
-        }
-        if (batch.end < 0)
-            refuse(connection);
-        if (batch.end <= 0)
-            break;
-    }
-    return done;
+    static const struct batch_rules rules = {parse, run_command, stop};
+    return batch_run(connection, bytes, len, &rules);
 }
 
 static size_t need_bytes(const struct worker *worker)

@@ -1,27 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* dialect_resp.c: Redis's protocol on a connection. Commands are parsed in small batches ahead of
- * running them, so that the memory their keys lie in is on its way when they run.
- */
-#include "dialect.h"
+/* dialect_resp.c: Redis's protocol on a connection. */
+#include "batch.h"
 
-#include "../cmd/cmd.h"
 #include "../options.h"
-#include "unsent.h"
-
-enum batch_end {
-    BATCH_FULL,       /* there may be more */
-    BATCH_INCOMPLETE, /* args[count] holds what there is of the next command */
-    BATCH_ERROR,      /* what follows is not a command */
-};
-
-/* Commands parsed and not run yet: their arguments are worker->args[0 .. count). */
-struct batch {
-    unsigned count;
-    bool is_named;                           /* keys are set */
-    size_t ends[WORKER_BATCH_MAX];           /* offsets behind each */
-    struct store_key keys[WORKER_BATCH_MAX]; /* the first argument of each, taken for a key */
-    enum batch_end end;
-};
 
 static void begin(struct connection *connection)
 {
@@ -33,96 +14,53 @@ static void begin(struct connection *connection)
         (size_t)options_number(&worker->config.service->options->proto_max_bulk_len);
 }
 
-static void parse_batch(struct connection *connection, char *bytes, size_t len, struct batch *batch)
+/* The first argument. */
+static struct ebb_slice key_of(const struct ebb_args *args)
+{
+    return args->count > 1 ? args->at[1] : (struct ebb_slice){"", 0};
+}
+
+static void parse(struct connection *connection, char *bytes, size_t len, struct batch *batch)
 {
     struct worker *worker = connection_worker(connection);
-    /* What a guest sends is looked at one by one: the limits change when AUTH has run. */
-    unsigned max = connection->client.authenticated ? WORKER_BATCH_MAX : 1;
-    worker->parser.resp.unauthenticated = !connection->client.authenticated;
+    struct ebb_resp_parser *parser = &worker->parser.resp;
     size_t offset = 0;
-    batch->count = 0;
-    batch->is_named = false;
-    batch->end = BATCH_FULL;
-    while (batch->count < max && offset < len) {
+    parser->unauthenticated = !connection->client.authenticated;
+    batch->database = (unsigned)connection->client.database;
+    while (batch->count < batch->max && offset < len) {
         /* Parsing an inline command changes its bytes. It goes alone, so that no parsed command is
          * ever parsed a second time because a pause came before its turn. */
-        bool is_inline = !worker->parser.resp.in_command && bytes[offset] != '*';
+        bool is_inline = !parser->in_command && bytes[offset] != '*';
         if (is_inline && batch->count > 0)
             return;
         struct ebb_args *args = &worker->args[batch->count];
         uint32_t capacity = args->capacity;
-        ssize_t used = ebb_resp_parse(&worker->parser.resp, bytes + offset, len - offset, args);
+        ssize_t used = ebb_resp_parse(parser, bytes + offset, len - offset, args);
         worker->has_grown |= args->capacity != capacity;
         if (used <= 0) {
             batch->end = used == 0 ? BATCH_INCOMPLETE : BATCH_ERROR;
             return;
         }
         offset += (size_t)used;
-        batch->ends[batch->count++] = offset;
+        batch_add(batch, offset, key_of(args));
         if (is_inline)
             return;
     }
 }
 
-/* What is taken for the key: the first argument. Where it is none, nothing is lost but the asking.
- */
-static struct ebb_slice key_of(const struct ebb_args *args)
-{
-    return args->count > 1 ? args->at[1] : (struct ebb_slice){"", 0};
-}
-
-/* Names the batch's keys and asks for their memory. */
-static void prefetch(const struct connection *connection, struct batch *batch)
-{
-    struct worker *worker = connection_worker(connection);
-    unsigned database = (unsigned)connection->client.database;
-    for (unsigned i = 0; i < batch->count; i++) {
-        struct ebb_slice name = key_of(&worker->args[i]);
-        batch->keys[i] = store_key(worker->config.service->store, database, name.data, name.len);
-    }
-    store_enter_keys(&worker->session, batch->keys, batch->count);
-    batch->is_named = true;
-}
-
-static void run_command(struct cmd_context *context, struct connection *connection,
-                        const struct ebb_args *args)
+static void run_command(struct connection *connection, struct cmd_context *context, unsigned index)
 {
     struct worker *worker = connection_worker(connection);
     struct client *client = &connection->client;
+    const struct ebb_args *args = &worker->args[index];
+    if (args->count == 0) /* an empty line is no command */
+        return;
     cmd_run_resp(context, args);
     const struct command *command = context->command;
     worker_ran(worker, command ? command->family : FAMILY_READ,
                command ? (uint16_t)(command - commands) : COMMAND_COUNT, context->took_ns);
     if (client->close_after_reply)
         connection_end(connection, (enum close_reason)client->close_reason);
-    if (worker_has_much(worker)) {
-        store_leave(&worker->session);
-        unsent_flush(connection);
-    }
-}
-
-/* Runs the batch in order while it may. Returns how many commands have been run. */
-static unsigned run_batch(struct connection *connection, const struct batch *batch)
-{
-    struct worker *worker = connection_worker(connection);
-    struct cmd_context context = {
-        .service = worker->config.service,
-        .store = &worker->session,
-        .counters = &worker->counters,
-        .client = &connection->client,
-        .clock = &worker->clock,
-        .reply = {.out = &worker->out},
-        .splices = &worker->splices,
-    };
-    unsigned ran = 0;
-    while (ran < batch->count && connection_is_open(connection)) {
-        const struct ebb_args *args = &worker->args[ran];
-        context.named = batch->is_named ? &batch->keys[ran] : NULL;
-        ran++;
-        if (args->count > 0) /* an empty line is no command */
-            run_command(&context, connection, args);
-    }
-    return ran;
 }
 
 static void refuse(struct connection *connection)
@@ -143,29 +81,18 @@ static void keep_first(struct worker *worker, unsigned index)
     worker->args[0] = args;
 }
 
+static void stop(struct connection *connection, const struct batch *batch)
+{
+    if (batch->end == BATCH_ERROR)
+        refuse(connection);
+    else
+        keep_first(connection_worker(connection), batch->count);
+}
+
 static size_t run(struct connection *connection, char *bytes, size_t len)
 {
-    struct worker *worker = connection_worker(connection);
-    size_t done = 0;
-    while (done < len && connection_is_open(connection)) {
-        struct batch batch;
-        parse_batch(connection, bytes + done, len - done, &batch);
-        if (batch.count > 1)
-            prefetch(connection, &batch);
-        unsigned ran = run_batch(connection, &batch);
-        done += ran > 0 ? batch.ends[ran - 1] : 0;
-        if (ran < batch.count) {
-            begin(connection); /* what was parsed in vain is parsed again when its turn comes */
-            break;
-        }
-        if (batch.end == BATCH_INCOMPLETE)
-            keep_first(worker, batch.count);
-        if (batch.end == BATCH_ERROR)
-            refuse(connection);
-        if (batch.end != BATCH_FULL)
-            break;
-    }
-    return done;
+    static const struct batch_rules rules = {parse, run_command, stop};
+    return batch_run(connection, bytes, len, &rules);
 }
 
 static size_t need_bytes(const struct worker *worker)

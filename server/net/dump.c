@@ -4,8 +4,7 @@
 
 #include <stdlib.h>
 
-#include "../cmd/cmd.h"
-#include "unsent.h"
+#include "batch.h"
 
 struct dump {
     uv_idle_t turn; /* active while the socket takes what it is given */
@@ -29,13 +28,7 @@ void dump_end(struct connection *connection)
 static bool write_piece(struct connection *connection)
 {
     struct worker *worker = connection_worker(connection);
-    struct cmd_context context = {
-        .service = worker->config.service,
-        .store = &worker->session,
-        .counters = &worker->counters,
-        .client = &connection->client,
-        .reply = {.out = &worker->out, .version = 2},
-    };
+    struct cmd_context context = batch_context(connection);
     worker_begin(worker, connection->client.protocol);
     connection->client.last_command_ms = worker->session.now_ms;
     bool more = cmd_mc_dump(&context);

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/* batch.h: commands parsed a few ahead of running them, so that the memory their keys lie in is on
+ * its way when they run. The dialects of clients who store say how a command is parsed and run;
+ * the order of things is here, once:
+ *
+ *   parse some -> name their keys, lock their shards, ask for their memory -> run them in order
+ *
+ * A connection that pauses or ends in the middle leaves the rest unrun, to be parsed again.
+ */
+#ifndef EBB_NET_BATCH_H
+#define EBB_NET_BATCH_H
+
+#include "../cmd/cmd.h"
+#include "dialect.h"
+#include "unsent.h"
+
+enum batch_end {
+    BATCH_FULL,       /* there may be more */
+    BATCH_INCOMPLETE, /* the place behind the last command holds what there is of the next */
+    BATCH_ERROR,      /* what follows is not a command */
+};
+
+/* Commands parsed and not run yet; the commands themselves are in the worker. */
+struct batch {
+    unsigned count, max;
+    unsigned database;                       /* of the keys */
+    bool is_named;                           /* keys are hashed */
+    size_t ends[WORKER_BATCH_MAX];           /* offsets behind each */
+    struct store_key keys[WORKER_BATCH_MAX]; /* what is taken for the key of each */
+    enum batch_end end;
+};
+
+struct batch_rules {
+    /* Adds commands until there are `max`, or one is incomplete, wrong, or has to be run first. */
+    void (*parse)(struct connection *connection, char *bytes, size_t len, struct batch *batch);
+    void (*run)(struct connection *connection, struct cmd_context *context, unsigned index);
+    /* All have been run, and the batch did not end with BATCH_FULL. */
+    void (*stop)(struct connection *connection, const struct batch *batch);
+};
+
+/* `name` is the word taken for the key: where it is none, nothing is lost but the asking. */
+static inline void batch_add(struct batch *batch, size_t end, struct ebb_slice name)
+{
+    batch->keys[batch->count] = (struct store_key){.data = name.data, .len = name.len};
+    batch->ends[batch->count++] = end;
+}
+
+/* What the commands of a connection are given. */
+static inline struct cmd_context batch_context(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    return (struct cmd_context){
+        .service = worker->config.service,
+        .store = &worker->session,
+        .counters = &worker->counters,
+        .client = &connection->client,
+        .clock = &worker->clock,
+        .reply = {.out = &worker->out, .version = 2},
+        .splices = &worker->splices,
+    };
+}
+
+static inline void batch_prefetch(struct worker *worker, struct batch *batch)
+{
+    const struct store *store = worker->config.service->store;
+    for (unsigned i = 0; i < batch->count; i++)
+        batch->keys[i] = store_key(store, batch->database, batch->keys[i].data, batch->keys[i].len);
+    store_enter_keys(&worker->session, batch->keys, batch->count);
+    batch->is_named = true;
+}
+
+/* Runs the commands in order while it may. Returns how many have been run. */
+static inline unsigned batch_run_commands(struct connection *connection, const struct batch *batch,
+                                          const struct batch_rules *rules)
+{
+    struct worker *worker = connection_worker(connection);
+    struct cmd_context context = batch_context(connection);
+    unsigned ran = 0;
+    while (ran < batch->count && connection_is_open(connection)) {
+        context.named = batch->is_named ? &batch->keys[ran] : NULL;
+        rules->run(connection, &context, ran++);
+        if (worker_has_much(worker)) {
+            store_leave(&worker->session);
+            unsent_flush(connection);
+        }
+    }
+    return ran;
+}
+
+/* The dialect's `run`. */
+static inline size_t batch_run(struct connection *connection, char *bytes, size_t len,
+                               const struct batch_rules *rules)
+{
+    size_t done = 0;
+    while (done < len && connection_is_open(connection)) {
+        struct batch batch;
+        batch.count = 0;
+        /* What a guest sends is looked at one by one: the limits change when he has logged in. */
+        batch.max = connection->client.authenticated ? WORKER_BATCH_MAX : 1;
+        batch.is_named = false;
+        batch.end = BATCH_FULL;
+        rules->parse(connection, bytes + done, len - done, &batch);
+        if (batch.count > 1)
+            batch_prefetch(connection_worker(connection), &batch);
+        unsigned ran = batch_run_commands(connection, &batch, rules);
+        done += ran > 0 ? batch.ends[ran - 1] : 0;
+        if (ran < batch.count) { /* what was parsed in vain is parsed again when its turn comes */
+            dialect_of(connection->client.protocol)->begin(connection);
+            break;
+        }
+        if (batch.end == BATCH_FULL)
+            continue;
+        rules->stop(connection, &batch);
+        break;
+    }
+    return done;
+}
+
+#endif

@@ -71,7 +71,7 @@ void reply_splice(struct cmd_context *context, struct ebb_slice bytes)
 void reply_long_bytes_of(struct cmd_context *context, const struct store_key *key,
                          const struct store_value *value, struct ebb_slice bytes)
 {
-    if (!reply_may_splice(context, key, value, bytes.len)) {
+    if (!reply_pin(context, key, value, bytes.len)) {
         ebb_reply_bulk(&context->reply, bytes.data, bytes.len);
         return;
     }

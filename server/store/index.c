@@ -351,7 +351,7 @@ void index_replace(struct index *index, uint64_t hash, ebb_ref from, ebb_ref to)
         fprintf(stderr, "index: a moved item is not in it\n");
         abort();
     }
-    *at.slot = (*at.slot & ~SLOT_REF_MASK) | to;
+    slot_set_ref(at.slot, to);
 }
 
 /* The segment's place: that of any item in it; an empty one is looked for. */

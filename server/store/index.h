@@ -156,6 +156,11 @@ static inline void slot_set_use(uint64_t *slot, unsigned use)
     *slot = (*slot & ~(UINT64_C(255) << SLOT_USE_SHIFT)) | (uint64_t)use << SLOT_USE_SHIFT;
 }
 
+static inline void slot_set_ref(uint64_t *slot, ebb_ref ref)
+{
+    *slot = (*slot & ~SLOT_REF_MASK) | ref;
+}
+
 static inline unsigned slot_tag(uint64_t slot)
 {
     return (unsigned)(slot >> SLOT_TAG_SHIFT);

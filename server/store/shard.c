@@ -295,27 +295,27 @@ static void note_stored(struct shard *shard, const struct store_key *key, ebb_re
 /* Whether the value begins as the present one does and the item can be continued where it is: in
  * its slot, or as a large object, which the heap makes longer without copying it. */
 static bool can_continue(const struct shard *shard, const struct found *found,
-                         const struct item_meta *meta, const struct pieces *value)
+                         uint32_t header_bytes, size_t bytes, const struct pieces *value)
 {
-    size_t bytes = item_bytes(meta), slot_bytes = ebb_slot_bytes(shard->items, found->ref);
+    if (value->head != found->item.value || value->head_len > found->item.meta.value_len ||
+        header_bytes != found->item.header_bytes)
+        return false;
+    size_t slot_bytes = ebb_slot_bytes(shard->items, found->ref);
     bool is_large = bytes > EBB_LARGE_BYTES && slot_bytes > EBB_LARGE_BYTES;
-    return value->head == found->item.value && value->head_len <= found->item.meta.value_len &&
-           item_header_bytes(meta) == found->item.header_bytes &&
-           (is_large || ebb_round_bytes(bytes) == slot_bytes) &&
+    return (is_large || ebb_round_bytes(bytes) == slot_bytes) &&
            shard_may_change(shard, found->ref) &&
            !lies_in(shard, found, value->tail, value->tail_len);
 }
 
 /* Writes the tail behind the head that is there. On failure nothing has changed. */
 static int continue_item(struct shard *shard, const struct store_key *key,
-                         const struct found *found, const struct item_meta *meta,
+                         const struct found *found, const struct item_meta *meta, size_t bytes,
                          const struct pieces *value)
 {
-    size_t bytes = item_bytes(meta);
     ebb_ref ref = found->ref;
     if (ebb_resize(shard->items, &ref, bytes) != 0)
         return STORE_ENOMEM;
-    *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+    slot_set_ref(found->at.slot, ref);
     char *item = ebb_at(shard->base, ref);
     uint32_t header_bytes = item_write_header(item, meta);
     count_overwrite(shard, found, meta, header_bytes);
@@ -332,7 +332,7 @@ static int adopt(struct shard *shard, const struct store_key *key, const struct 
     size_t bytes = (size_t)header_bytes + meta->key_len + meta->value_len;
     if (found != NULL) {
         count_overwrite(shard, found, meta, header_bytes);
-        *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+        slot_set_ref(found->at.slot, ref);
         ebb_free(shard->items, found->ref);
         return STORE_OK;
     }
@@ -363,8 +363,8 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
         note_stored(shard, key, found->ref, &meta);
         return STORE_OK;
     }
-    if (found != NULL && can_continue(shard, found, &meta, value))
-        return continue_item(shard, key, found, &meta, value);
+    if (found != NULL && can_continue(shard, found, header_bytes, bytes, value))
+        return continue_item(shard, key, found, &meta, bytes, value);
     ebb_ref ref = ebb_alloc(shard->items, bytes);
     if (ref == 0)
         return STORE_ENOMEM;
@@ -378,25 +378,26 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
 int shard_relabel(struct shard *shard, struct found *found, struct item_meta meta)
 {
     struct item_view *old = &found->item;
-    size_t bytes = item_bytes(&meta), payload = (size_t)meta.key_len + meta.value_len;
+    uint32_t header_bytes = item_header_bytes(&meta);
+    size_t payload = (size_t)meta.key_len + meta.value_len, bytes = header_bytes + payload;
     char *item = ebb_at(shard->base, found->ref);
     bool fits = ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes);
-    if (fits && item_header_bytes(&meta) == old->header_bytes) {
+    if (fits && header_bytes == old->header_bytes) {
         /* Key and value stay where they are, even if somebody is reading them. */
     } else if (fits && shard_may_change(shard, found->ref)) {
-        memmove(item + item_header_bytes(&meta), old->key, payload);
+        memmove(item + header_bytes, old->key, payload);
     } else {
         ebb_ref ref = ebb_alloc(shard->items, bytes);
         if (ref == 0)
             return STORE_ENOMEM;
         item = ebb_at(shard->base, ref);
-        memcpy(item + item_header_bytes(&meta), old->key, payload);
-        *found->at.slot = (*found->at.slot & ~SLOT_REF_MASK) | ref;
+        memcpy(item + header_bytes, old->key, payload);
+        slot_set_ref(found->at.slot, ref);
         ebb_free(shard->items, found->ref);
         found->ref = ref;
     }
     item_write_header(item, &meta);
-    count_replaced(shard, old, &meta, item_header_bytes(&meta), slot_use(*found->at.slot));
+    count_replaced(shard, old, &meta, header_bytes, slot_use(*found->at.slot));
     note_due(shard, found->ref, &meta);
     item_read(item, old);
     return STORE_OK;

@@ -3,10 +3,12 @@
  * prints the tables. `memory --help` says how; README.md says what the figures mean.
  */
 #include <getopt.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "arguments.h"
 #include "scenes.h"
 
 #define SERVERS_MAX 6
@@ -62,26 +64,6 @@ static void usage(FILE *file)
           file);
 }
 
-static double read_number(const char *text, const char *option)
-{
-    char *end;
-    double number = strtod(text, &end);
-    if (end == text || *end != '\0' || number < 0)
-        die("--%s: %s is not a number", option, text);
-    return number;
-}
-
-static uint64_t read_size(const char *text)
-{
-    char *end;
-    double number = strtod(text, &end);
-    static const char *const units[] = {"", "kb", "mb", "gb"};
-    for (size_t u = 0; u < sizeof units / sizeof units[0]; u++)
-        if (end != text && strcmp(end, units[u]) == 0)
-            return (uint64_t)(number * (double)(UINT64_C(1) << (10 * u)));
-    die("--live: %s is not a size such as 64mb", text);
-}
-
 static void read_servers(struct options *options, char *list)
 {
     for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
@@ -95,7 +77,7 @@ static void read_workloads(struct options *options, char *list)
 {
     options->plan.workload_mask = 0;
     for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
-        double number = read_number(name + (*name == 'W'), "workloads");
+        double number = argument_number(name + (*name == 'W'), "workloads", 0, INFINITY);
         if (number < 1 || number > WORKLOAD_COUNT)
             die("--workloads: 1 to %d", WORKLOAD_COUNT);
         options->plan.workload_mask |= 1u << ((unsigned)number - 1);
@@ -108,7 +90,7 @@ static void read_periods(struct plan *plan, char *list)
     for (char *name = strtok(list, ","); name != NULL; name = strtok(NULL, ",")) {
         if (plan->period_count == PERIODS_MAX)
             die("--periods: at most %d", PERIODS_MAX);
-        plan->periods[plan->period_count++] = read_number(name, "periods");
+        plan->periods[plan->period_count++] = argument_number(name, "periods", 0, INFINITY);
     }
 }
 
@@ -188,28 +170,28 @@ static void read_option(struct options *options, int option, char *text)
         read_workloads(options, text);
         break;
     case LIVE:
-        plan->live_bytes = read_size(text);
+        plan->live_bytes = argument_size(text, "live");
         break;
     case WRITTEN:
-        plan->written = read_number(text, "written");
+        plan->written = argument_number(text, "written", 0, INFINITY);
         break;
     case ITEMS:
-        plan->items = (size_t)read_number(text, "items");
+        plan->items = (size_t)argument_number(text, "items", 0, INFINITY);
         break;
     case PERIODS:
         read_periods(plan, text);
         break;
     case WAVES:
-        plan->waves = (unsigned)read_number(text, "waves");
+        plan->waves = (unsigned)argument_number(text, "waves", 0, INFINITY);
         break;
     case SECONDS:
-        plan->churn_seconds = read_number(text, "seconds");
+        plan->churn_seconds = argument_number(text, "seconds", 0, INFINITY);
         break;
     case BATCH:
-        plan->batch = (unsigned)read_number(text, "batch");
+        plan->batch = (unsigned)argument_number(text, "batch", 0, INFINITY);
         break;
     case SEED:
-        plan->seed = (uint64_t)read_number(text, "seed");
+        plan->seed = (uint64_t)argument_number(text, "seed", 0, INFINITY);
         break;
     case JSON:
         options->json = text;

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../arguments.h"
 #include "../workload.h"
 #include "drive.h"
 
@@ -72,7 +73,7 @@ enum option_id {
     HELP
 };
 
-static const struct {
+static const struct row {
     const char *name;
     double least, most; /* both 0: no number */
 } rows[] = {
@@ -97,16 +98,6 @@ static const struct {
 };
 #define OPTION_COUNT (sizeof rows / sizeof rows[0])
 
-static double read_number(const char *text, enum option_id id)
-{
-    char *end;
-    double number = strtod(text, &end);
-    if (end == text || *end != '\0' || !(number >= rows[id].least && number <= rows[id].most))
-        die("--%s: %s is not a number from %g to %g", rows[id].name, text, rows[id].least,
-            rows[id].most);
-    return number;
-}
-
 static enum load_protocol read_protocol(const char *name)
 {
     static const char *const names[] = {
@@ -120,7 +111,8 @@ static enum load_protocol read_protocol(const char *name)
 static void read_option(struct options *options, enum option_id id, const char *text)
 {
     static cpu_set_t cpus;
-    double number = rows[id].most > 0 ? read_number(text, id) : 0;
+    const struct row *row = &rows[id];
+    double number = row->most > 0 ? argument_number(text, row->name, row->least, row->most) : 0;
     switch (id) {
     case PORT:
         options->drive.port = (uint16_t)number;

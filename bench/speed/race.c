@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "../arguments.h"
 #include "../workload.h"
 #include "plan.h"
 
@@ -37,7 +38,7 @@ static void usage(FILE *file)
     fputs(
         "race [WHAT]... [OPTION]...\n"
         "\n"
-        "WHAT is courses, stalls, crowd, workers, scrapes (all of these by default) or sweep.\n"
+        "WHAT is courses (the default) or sweep.\n"
         "\n"
         "  --quick             a short version of each, to see that all is well\n"
         "  --server LIST       of ebb, limit, redis, memcached, or KIND=PATH for another program\n"
@@ -47,33 +48,11 @@ static void usage(FILE *file)
         "  --rounds N          each server's turns (default 5)\n"
         "  --seconds F         of one turn (default 1)\n"
         "  --cold SIZE         of keys and values in a key space that fits no cache (default 2gb)\n"
-        "  --items N           of stalls (default 5000000)\n"
-        "  --crowd N           connections at the same time (default 10000)\n"
         "  --json FILE         all figures\n"
         "  --must-meet         exit with 1 when something is not reached\n"
         "\n"
         "Exit code: 0, or 1 for --must-meet, or 2 when it could not be measured.\n",
         file);
-}
-
-static double read_number(const char *text, const char *option, double least, double most)
-{
-    char *end;
-    double number = strtod(text, &end);
-    if (end == text || *end != '\0' || !(number >= least && number <= most))
-        die("--%s: %s is not a number from %g to %g", option, text, least, most);
-    return number;
-}
-
-static uint64_t read_size(const char *text)
-{
-    char *end;
-    double number = strtod(text, &end);
-    static const char *const units[] = {"", "kb", "mb", "gb"};
-    for (size_t u = 0; u < sizeof units / sizeof units[0]; u++)
-        if (end != text && number >= 0 && strcmp(end, units[u]) == 0)
-            return (uint64_t)(number * (double)(UINT64_C(1) << (10 * u)));
-    die("--cold: %s is not a size such as 512mb", text);
 }
 
 /* "redis" or "redis=/opt/valkey/bin/valkey-server" */
@@ -111,19 +90,7 @@ static void read_scene(struct options *options, const char *name)
     options->has_scene[s] = true;
 }
 
-enum option_id {
-    QUICK,
-    SERVER,
-    BINARY,
-    ROUNDS,
-    SECONDS,
-    COLD,
-    ITEMS,
-    CROWD,
-    JSON,
-    MUST_MEET,
-    HELP
-};
+enum option_id { QUICK, SERVER, BINARY, ROUNDS, SECONDS, COLD, JSON, MUST_MEET, HELP };
 
 static const struct option rows[] = {
     {"quick", no_argument, NULL, QUICK},
@@ -132,8 +99,6 @@ static const struct option rows[] = {
     {"rounds", required_argument, NULL, ROUNDS},
     {"seconds", required_argument, NULL, SECONDS},
     {"cold", required_argument, NULL, COLD},
-    {"items", required_argument, NULL, ITEMS},
-    {"crowd", required_argument, NULL, CROWD},
     {"json", required_argument, NULL, JSON},
     {"must-meet", no_argument, NULL, MUST_MEET},
     {"help", no_argument, NULL, HELP},
@@ -143,13 +108,9 @@ static const struct option rows[] = {
 static void be_quick(struct plan *plan)
 {
     plan->rounds = 3;
-    plan->stall_rounds = 1;
     plan->seconds = 0.25;
     plan->warm_seconds = 0.05;
-    plan->stall_seconds = 1;
     plan->cold_bytes = UINT64_C(128) << 20;
-    plan->stall_items = 300000;
-    plan->crowd = 1000;
 }
 
 static void read_option(struct options *options, int option, char *text)
@@ -166,20 +127,13 @@ static void read_option(struct options *options, int option, char *text)
         options->binary = text;
         break;
     case ROUNDS:
-        plan->rounds = (unsigned)read_number(text, "rounds", 1, PLAN_ROUNDS_MAX);
-        plan->stall_rounds = plan->rounds;
+        plan->rounds = (unsigned)argument_number(text, "rounds", 1, PLAN_ROUNDS_MAX);
         break;
     case SECONDS:
-        plan->seconds = plan->stall_seconds = read_number(text, "seconds", 0.05, 3600);
+        plan->seconds = argument_number(text, "seconds", 0.05, 3600);
         break;
     case COLD:
-        plan->cold_bytes = read_size(text);
-        break;
-    case ITEMS:
-        plan->stall_items = (uint64_t)read_number(text, "items", 1000, 1e9);
-        break;
-    case CROWD:
-        plan->crowd = (unsigned)read_number(text, "crowd", 1, PLAN_CLIENTS_MAX);
+        plan->cold_bytes = argument_size(text, "cold");
         break;
     case JSON:
         options->json = text;
@@ -199,14 +153,8 @@ static void read_option(struct options *options, int option, char *text)
 static void read_options(struct options *options, int argc, char **argv)
 {
     static char usual[] = "ebb,limit,redis,memcached";
-    *options = (struct options){.plan = {.rounds = 5,
-                                         .stall_rounds = 3,
-                                         .seconds = 1,
-                                         .warm_seconds = 0.2,
-                                         .stall_seconds = 5,
-                                         .cold_bytes = UINT64_C(2) << 30,
-                                         .stall_items = 5000000,
-                                         .crowd = 10000}};
+    *options = (struct options){
+        .plan = {.rounds = 5, .seconds = 1, .warm_seconds = 0.2, .cold_bytes = UINT64_C(2) << 30}};
     for (int option; (option = getopt_long(argc, argv, "", rows, NULL)) != -1;)
         read_option(options, option, optarg);
     for (; optind < argc; optind++)
@@ -269,19 +217,13 @@ static void fit_memory(struct plan *plan)
 }
 
 /* Servers are started with the same limit. */
-static void raise_open_files(struct plan *plan)
+static void raise_open_files(void)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return;
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
-    if (files.rlim_cur > plan->crowd + PLAN_FILES_BESIDE)
-        return;
-    plan->crowd = (unsigned)files.rlim_cur > 2 * PLAN_FILES_BESIDE
-                      ? (unsigned)files.rlim_cur - PLAN_FILES_BESIDE
-                      : PLAN_FILES_BESIDE;
-    printf("a crowd is %u connections: the limit of open files allows no more\n", plan->crowd);
 }
 
 int main(int argc, char **argv)
@@ -295,7 +237,7 @@ int main(int argc, char **argv)
     cores_print(&options.plan.cores);
     prepare_servers(&options, argv[0]);
     fit_memory(&options.plan);
-    raise_open_files(&options.plan);
+    raise_open_files();
     for (size_t s = 0; s < SCENE_COUNT; s++)
         if (options.has_scene[s])
             scenes[s].run(&options.plan, &report, &reach);

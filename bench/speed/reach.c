@@ -17,15 +17,23 @@ static struct reach_line *add(struct reach *reach, const char *what, va_list val
     return line;
 }
 
+static struct reach_line *add_bound(struct reach *reach, struct spread value, double bound,
+                                    bool is_least, const char *what, va_list values)
+{
+    struct reach_line *line = add(reach, what, values);
+    line->value = value;
+    line->bound = bound;
+    line->is_least = is_least;
+    return line;
+}
+
 struct reach_line *reach_at_most(struct reach *reach, struct spread value, double bound,
                                  const char *what, ...)
 {
     va_list values;
     va_start(values, what);
-    struct reach_line *line = add(reach, what, values);
+    struct reach_line *line = add_bound(reach, value, bound, false, what, values);
     va_end(values);
-    line->value = value;
-    line->bound = bound;
     return line;
 }
 
@@ -34,11 +42,8 @@ struct reach_line *reach_at_least(struct reach *reach, struct spread value, doub
 {
     va_list values;
     va_start(values, what);
-    struct reach_line *line = add(reach, what, values);
+    struct reach_line *line = add_bound(reach, value, bound, true, what, values);
     va_end(values);
-    line->value = value;
-    line->bound = bound;
-    line->is_least = true;
     return line;
 }
 

@@ -44,10 +44,10 @@ OBJ  := $(SRC:%.c=$(B)/%.o) $(B)/server/admin/assets_data.o $(LLHTTP_OBJ)
 CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TIDE := $(patsubst %.c,$(B)/%.o,$(filter-out bench/tide/main.c,$(wildcard bench/tide/*.c))) \
-        $(B)/bench/values.o $(B)/bench/tide/builtin_data.o $(B)/bench/tide/report_data.o
+        $(patsubst %,$(B)/bench/%.o,histogram process values) $(B)/bench/tide/builtin_data.o $(B)/bench/tide/report_data.o
 # What the programs of bench/speed share.
-SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,arguments proc usage wire report workload values) \
-                $(patsubst %,bench/speed/%.c,drive events histogram load)))
+SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,arguments histogram proc process usage wire report workload values) \
+                $(patsubst %,bench/speed/%.c,drive events load)))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/*/*.[ch])
@@ -195,11 +195,11 @@ $(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o $(B)/bench/hi
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits proc usage wire report workload values)
+$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits proc process usage wire report workload values)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usage workload values) \
+$(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report process usage workload values) \
                   $(patsubst %.c,$(B)/%.o,$(wildcard alloc/*.c))
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm

@@ -15,6 +15,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "process.h"
 #include "wire.h"
 
 struct proc {
@@ -42,13 +43,12 @@ void proc_stop(struct proc *proc);
 /* ---- what the kernel says (usage.c) ---- */
 
 struct proc_usage {
-    double cpu_seconds; /* user and system, all threads */
-    uint64_t faults;    /* minor and major */
+    double cpu_seconds;
+    uint64_t faults;
 };
 
-/* Exact, from smaps_rollup: walks the page tables, so not for every few milliseconds. */
-uint64_t proc_rss(pid_t pid);
-/* From statm: cheap, and on a kernel with counters per processor off by some 100 KiB. */
+/* As process.h has it; they end the program when the process is gone. */
+uint64_t proc_rss(pid_t pid); /* exact */
 uint64_t proc_rss_quick(pid_t pid);
 struct proc_usage proc_usage(pid_t pid);
 
@@ -75,10 +75,5 @@ void sampler_stop(struct sampler *sampler);
 char *proc_metrics(const struct proc *proc);
 /* The sample with that name (and labels); 0 when the text is NULL or has none. */
 double metrics_number(const char *metrics, const char *name);
-
-/* ---- time (usage.c) ---- */
-
-uint64_t clock_ns(void);
-void sleep_ms(uint64_t ms);
 
 #endif

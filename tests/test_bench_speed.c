@@ -11,7 +11,7 @@
 #include <cmocka.h>
 
 #include "../bench/speed/framing.h"
-#include "../bench/speed/histogram.h"
+#include "../bench/histogram.h"
 #include "../bench/speed/load.h"
 #include "../bench/speed/spread.h"
 #include "support/rng.h"

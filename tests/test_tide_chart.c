@@ -13,19 +13,40 @@
 
 #define MIB (1024.0 * 1024.0)
 
+/* A chart that draws into a text, which end_text() gives and the caller frees. */
+struct drawing {
+    struct chart chart;
+    FILE *file;
+    char *text;
+    size_t size;
+};
+
+static void begin_text(struct drawing *drawing)
+{
+    drawing->text = NULL;
+    drawing->size = 0;
+    drawing->file = open_memstream(&drawing->text, &drawing->size);
+    assert_non_null(drawing->file);
+    chart_init(&drawing->chart, drawing->file, false);
+}
+
+static char *end_text(struct drawing *drawing)
+{
+    fclose(drawing->file);
+    return drawing->text;
+}
+
 static void chart_draws_resident_above_live(void **state)
 {
     (void)state;
-    struct chart chart;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    chart_init(&chart, file, false);
-    chart.is_utf8 = false;
+    struct drawing drawing;
+    begin_text(&drawing);
+    drawing.chart.is_utf8 = false;
     for (int i = 0; i < 40; i++)
-        chart_add(&chart, i * 0.05 + 0.001, (i < 20 ? 90 : 30) * MIB, (i < 20 ? 60 : 10) * MIB);
-    chart_compose(&chart, 25, 0.5, 12, "fill", file);
-    fclose(file);
+        chart_add(&drawing.chart, i * 0.05 + 0.001, (i < 20 ? 90 : 30) * MIB,
+                  (i < 20 ? 60 : 10) * MIB);
+    chart_compose(&drawing.chart, 25, 0.5, 12, "fill", drawing.file);
+    char *text = end_text(&drawing);
     assert_string_equal(text, "[####    ]  50 %\n"
                               "------------            \n"
                               "                        \n"
@@ -58,17 +79,14 @@ static void chart_keeps_peaks_however_long_it_runs(void **state)
 static void chart_is_plain_lines_without_a_terminal(void **state)
 {
     (void)state;
-    struct chart chart;
-    char *text = NULL;
-    size_t size = 0;
-    FILE *file = open_memstream(&text, &size);
-    chart_init(&chart, file, false);
+    struct drawing drawing;
+    begin_text(&drawing);
     for (int i = 0; i <= 12; i++) {
-        chart_add(&chart, i, 2 * MIB, MIB);
-        chart_draw(&chart, i / 12.0, 12 - i, i < 5 ? "fill" : "delete");
+        chart_add(&drawing.chart, i, 2 * MIB, MIB);
+        chart_draw(&drawing.chart, i / 12.0, 12 - i, i < 5 ? "fill" : "delete");
     }
-    chart_end(&chart);
-    fclose(file);
+    chart_end(&drawing.chart);
+    char *text = end_text(&drawing);
     assert_string_equal(
         text, "     0.0 s    0 %  fill         resident 2.0 MiB  live 1.0 MiB  12 s left\n"
               "     5.0 s   42 %  delete       resident 2.0 MiB  live 1.0 MiB  7 s left\n");

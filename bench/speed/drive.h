@@ -16,7 +16,7 @@
 #include <sys/types.h>
 
 #include "events.h"
-#include "histogram.h"
+#include "../histogram.h"
 #include "load.h"
 
 struct drive_options {

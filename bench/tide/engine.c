@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../process.h"
 #include "steps.h"
 
 #define TICK_MS          5
@@ -19,7 +20,7 @@
 
 double engine_seconds(const struct engine *engine)
 {
-    return (double)(clock_now_ns() - engine->start_ns) / 1e9;
+    return (double)(clock_ns() - engine->start_ns) / 1e9;
 }
 
 __attribute__((format(printf, 2, 3))) static void fail(struct engine *engine, const char *format,
@@ -303,7 +304,7 @@ int engine_run(struct engine *engine, pid_t pid)
         return -1;
     }
     start_loop(engine);
-    engine->start_ns = clock_now_ns();
+    engine->start_ns = clock_ns();
     if (source_read(&engine->source, true, &idle))
         engine->idle_resident = idle.resident;
     begin_phase(engine);

@@ -8,39 +8,17 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "../process.h"
+
 #define PERIOD_NS 1000000u
-
-uint64_t clock_now_ns(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
-}
-
-/* ---- buckets ---- */
-
-static unsigned bucket_of(uint64_t ns)
-{
-    if (ns < 16)
-        return (unsigned)ns;
-    unsigned power = 63 - (unsigned)__builtin_clzll(ns);
-    return (power - 3) * 16 + (unsigned)(ns >> (power - 4) & 15);
-}
-
-static double bucket_ns(unsigned bucket) /* its upper end */
-{
-    if (bucket < 16)
-        return bucket;
-    return ldexp(16 + bucket % 16 + 1, (int)(bucket / 16) - 1);
-}
 
 static void note(struct pulse *pulse, uint64_t ns)
 {
-    uint64_t longest = __atomic_load_n(&pulse->longest_ns, __ATOMIC_RELAXED);
-    __atomic_fetch_add(&pulse->buckets[bucket_of(ns)], 1, __ATOMIC_RELAXED);
-    while (ns > longest && !__atomic_compare_exchange_n(&pulse->longest_ns, &longest, ns, false,
-                                                        __ATOMIC_RELAXED, __ATOMIC_RELAXED))
-        ;
+    pthread_mutex_lock(&pulse->mutex);
+    histogram_add(&pulse->delays, ns, 1);
+    if (ns > pulse->longest_ns)
+        pulse->longest_ns = ns;
+    pthread_mutex_unlock(&pulse->mutex);
 }
 
 /* ---- the thread ---- */
@@ -65,7 +43,7 @@ static bool ask(const struct pulse *pulse)
 static void *run(void *context)
 {
     struct pulse *pulse = context;
-    uint64_t due = clock_now_ns();
+    uint64_t due = clock_ns();
     while (!__atomic_load_n(&pulse->is_stopping, __ATOMIC_RELAXED)) {
         due += PERIOD_NS;
         struct timespec until = {(time_t)(due / 1000000000u), (long)(due % 1000000000u)};
@@ -73,7 +51,7 @@ static void *run(void *context)
         __atomic_store_n(&pulse->due_ns, due, __ATOMIC_RELAXED);
         if (!ask(pulse))
             break;
-        note(pulse, clock_now_ns() - due);
+        note(pulse, clock_ns() - due);
         __atomic_store_n(&pulse->due_ns, 0, __ATOMIC_RELAXED);
     }
     __atomic_store_n(&pulse->due_ns, 0, __ATOMIC_RELAXED);
@@ -82,7 +60,7 @@ static void *run(void *context)
 
 int pulse_start(struct pulse *pulse, const struct addrinfo *address, enum protocol protocol)
 {
-    *pulse = (struct pulse){.protocol = protocol};
+    *pulse = (struct pulse){.protocol = protocol, .mutex = PTHREAD_MUTEX_INITIALIZER};
     pulse->descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (pulse->descriptor < 0)
         return -1;
@@ -110,8 +88,11 @@ void pulse_stop(struct pulse *pulse)
 
 double pulse_longest(struct pulse *pulse)
 {
-    uint64_t longest = __atomic_exchange_n(&pulse->longest_ns, 0, __ATOMIC_RELAXED);
-    uint64_t due = __atomic_load_n(&pulse->due_ns, __ATOMIC_RELAXED), now = clock_now_ns();
+    uint64_t due = __atomic_load_n(&pulse->due_ns, __ATOMIC_RELAXED), now = clock_ns();
+    pthread_mutex_lock(&pulse->mutex);
+    uint64_t longest = pulse->longest_ns;
+    pulse->longest_ns = 0;
+    pthread_mutex_unlock(&pulse->mutex);
     if (due != 0 && now > due && now - due > longest)
         longest = now - due;
     return (double)longest / 1e9;
@@ -119,16 +100,13 @@ double pulse_longest(struct pulse *pulse)
 
 struct pulse_result pulse_take(struct pulse *pulse)
 {
-    uint64_t counts[PULSE_BUCKETS], total = 0, passed = 0;
+    pthread_mutex_lock(&pulse->mutex);
     struct pulse_result result = {NAN, NAN};
-    for (unsigned b = 0; b < PULSE_BUCKETS; b++)
-        total += counts[b] = __atomic_exchange_n(&pulse->buckets[b], 0, __ATOMIC_RELAXED);
-    for (unsigned b = 0; b < PULSE_BUCKETS && total > 0; b++) {
-        passed += counts[b];
-        if (counts[b] > 0)
-            result.max_seconds = bucket_ns(b) / 1e9;
-        if (isnan(result.p999_seconds) && (double)passed >= 0.999 * (double)total)
-            result.p999_seconds = bucket_ns(b) / 1e9;
-    }
+    if (pulse->delays.count > 0)
+        result = (struct pulse_result){.p999_seconds =
+                                           (double)histogram_quantile(&pulse->delays, 0.999) / 1e9,
+                                       .max_seconds = (double)pulse->delays.longest_ns / 1e9};
+    pulse->delays = (struct histogram){0};
+    pthread_mutex_unlock(&pulse->mutex);
     return result;
 }

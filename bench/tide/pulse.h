@@ -12,18 +12,18 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "../histogram.h"
 #include "lane.h"
-
-#define PULSE_BUCKETS 1024 /* sixteen for each power of two of nanoseconds */
 
 struct pulse {
     pthread_t thread;
     int descriptor;
     enum protocol protocol;
-    bool is_stopping, is_running;    /* atomic: is_stopping */
-    uint64_t due_ns;                 /* of the question not answered yet, atomic; 0: none */
-    uint64_t longest_ns;             /* since it was last taken, atomic */
-    uint64_t buckets[PULSE_BUCKETS]; /* atomic */
+    bool is_stopping, is_running; /* atomic: is_stopping */
+    uint64_t due_ns;              /* of the question not answered yet, atomic; 0: none */
+    pthread_mutex_t mutex;        /* guards the next two */
+    uint64_t longest_ns;          /* since it was last asked for */
+    struct histogram delays;      /* since they were last taken */
 };
 
 struct pulse_result {
@@ -37,6 +37,5 @@ void pulse_stop(struct pulse *pulse);
 double pulse_longest(struct pulse *pulse);
 /* Takes all delays since the last call. */
 struct pulse_result pulse_take(struct pulse *pulse);
-uint64_t clock_now_ns(void);
 
 #endif

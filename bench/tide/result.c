@@ -1,15 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /* result.c: see result.h. */
 #include "result.h"
-#include "run_file.h"
-#include "verdicts.h"
 
 #include <errno.h>
-#include <jansson.h>
 #include <math.h>
+#include <stddef.h>
 #include <string.h>
 #include <sys/utsname.h>
 #include <unistd.h>
+
+#include "run_file.h"
+#include "verdicts.h"
 
 #define MIB (1024.0 * 1024)
 
@@ -58,18 +59,47 @@ static json_t *phase_object(const struct engine *engine, size_t at)
         "wrong", (json_int_t)counts->wrong, "missing", (json_int_t)counts->missing);
 }
 
-static json_t *sample_rows(const struct engine *engine)
+/* ---- samples ---- */
+
+/* The columns of JSON and CSV. */
+static const struct column {
+    const char *name;
+    size_t offset; /* of a double in struct sample */
+    bool is_whole;
+} columns[] = {
+    {"seconds", offsetof(struct sample, seconds), false},
+    {"resident_bytes", offsetof(struct sample, resident), true},
+    {"charged_bytes", offsetof(struct sample, charged), true},
+    {"live_bytes", offsetof(struct sample, live), true},
+    {"cpu_seconds", offsetof(struct sample, cpu_seconds), false},
+    {"faults", offsetof(struct sample, faults), true},
+    {"operations", offsetof(struct sample, operations), true},
+    {"stall_seconds", offsetof(struct sample, stall), false},
+};
+#define COLUMN_COUNT (sizeof columns / sizeof columns[0])
+
+static double cell(const struct sample *sample, size_t c)
 {
-    json_t *rows = json_array();
-    for (size_t i = 0; i < engine->sample_count; i++) {
-        const struct sample *s = &engine->samples[i];
-        json_array_append_new(rows,
-                              json_pack("[foooooof]", s->seconds, whole(s->resident),
-                                        whole(s->charged), whole(s->live), number(s->cpu_seconds),
-                                        whole(s->faults), whole(s->operations), s->stall));
-    }
-    return rows;
+    return *(const double *)((const char *)sample + columns[c].offset);
 }
+
+static json_t *samples_object(const struct engine *engine)
+{
+    json_t *names = json_array(), *rows = json_array();
+    for (size_t c = 0; c < COLUMN_COUNT; c++)
+        json_array_append_new(names, json_string(columns[c].name));
+    for (size_t i = 0; i < engine->sample_count; i++) {
+        json_t *row = json_array();
+        for (size_t c = 0; c < COLUMN_COUNT; c++) {
+            double value = cell(&engine->samples[i], c);
+            json_array_append_new(row, columns[c].is_whole ? whole(value) : number(value));
+        }
+        json_array_append_new(rows, row);
+    }
+    return json_pack("{so so}", "columns", names, "rows", rows);
+}
+
+/* ---- the rest ---- */
 
 static json_t *server_object(const struct engine *engine, const struct run_facts *facts)
 {
@@ -96,7 +126,7 @@ static json_t *totals_object(const struct engine *engine)
                      "stall_max_seconds", number(stall));
 }
 
-static json_t *run_object(const struct engine *engine, const struct run_facts *facts)
+json_t *result_make(const struct engine *engine, const struct run_facts *facts)
 {
     struct utsname machine;
     struct tm when;
@@ -108,18 +138,16 @@ static json_t *run_object(const struct engine *engine, const struct run_facts *f
     gmtime_r(&facts->started, &when);
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &when);
     bool is_complete = engine->error[0] == '\0';
-    return json_pack("{ss si ss s{so so so} so s{ss si} ss sI si si sb so so s{s[ssssssss] so} so}",
-                     "format", "tide-run", "format_version", 1, "tide_version", TIDE_VERSION,
-                     "scenario", "name", text(facts->scenario_name), "title",
-                     text(engine->scenario->title), "text", text(facts->scenario_text), "server",
-                     server_object(engine, facts), "machine", "kernel", machine.release, "cpus",
+    return json_pack("{ss si ss s{so so so} so s{ss si} ss sI si si sb so so so so}", "format",
+                     "tide-run", "format_version", 1, "tide_version", TIDE_VERSION, "scenario",
+                     "name", text(facts->scenario_name), "title", text(engine->scenario->title),
+                     "text", text(facts->scenario_text), "server", server_object(engine, facts),
+                     "machine", "kernel", machine.release, "cpus",
                      (int)sysconf(_SC_NPROCESSORS_ONLN), "started", started, "seed",
                      (json_int_t)engine->seed, "connections", (int)engine->lane_count, "depth",
                      (int)engine->depth, "completed", is_complete, "error",
                      is_complete ? json_null() : text(engine->error), "phases", phases, "samples",
-                     "columns", "seconds", "resident_bytes", "charged_bytes", "live_bytes",
-                     "cpu_seconds", "faults", "operations", "stall_seconds", "rows",
-                     sample_rows(engine), "totals", totals_object(engine));
+                     samples_object(engine), "totals", totals_object(engine));
 }
 
 /* 0 if all of it is on its way to the disk. */
@@ -132,54 +160,45 @@ static int close_file(FILE *file, bool is_written)
     return is_written && is_flushed ? 0 : -1;
 }
 
-int result_write_json(const struct engine *engine, const struct run_facts *facts, const char *path)
+int result_write_json(const json_t *result, const char *path)
 {
     FILE *file = fopen(path, "w");
     if (file == NULL)
         return -1;
-    json_t *run = run_object(engine, facts);
-    bool is_written = run != NULL && json_dumpf(run, file, JSON_REAL_PRECISION(9)) == 0;
-    json_decref(run);
-    return close_file(file, is_written);
+    return close_file(file, json_dumpf(result, file, JSON_REAL_PRECISION(9)) == 0);
 }
 
 /* ---- CSV, text ---- */
-
-static void print_cell(FILE *file, double value, char end)
-{
-    if (isfinite(value))
-        fprintf(file, "%.9g", value);
-    fputc(end, file);
-}
 
 int result_write_csv(const struct engine *engine, const char *path)
 {
     FILE *file = fopen(path, "w");
     if (file == NULL)
         return -1;
-    fputs("seconds,resident_bytes,charged_bytes,live_bytes,cpu_seconds,faults,operations,"
-          "stall_seconds\n",
-          file);
+    for (size_t c = 0; c < COLUMN_COUNT; c++)
+        fprintf(file, "%s%s", c > 0 ? "," : "", columns[c].name);
+    fputc('\n', file);
     for (size_t i = 0; i < engine->sample_count; i++) {
-        const struct sample *s = &engine->samples[i];
-        const double cells[] = {s->seconds,     s->resident, s->charged,    s->live,
-                                s->cpu_seconds, s->faults,   s->operations, s->stall};
-        for (size_t c = 0; c < 8; c++)
-            print_cell(file, cells[c], c < 7 ? ',' : '\n');
+        for (size_t c = 0; c < COLUMN_COUNT; c++) {
+            double value = cell(&engine->samples[i], c);
+            fputs(c > 0 ? "," : "", file);
+            if (isfinite(value))
+                fprintf(file, "%.9g", value);
+        }
+        fputc('\n', file);
     }
     return close_file(file, true);
 }
 
-void result_print(const struct engine *engine, const struct run_facts *facts, FILE *file)
+int result_print(json_t *result, FILE *file)
 {
     struct run_file run;
     char error[200];
-    json_t *root = run_object(engine, facts);
-    if (root != NULL && run_file_take(&run, root, "this run", error, sizeof error) == 0) {
-        verdicts_print(&run, 1, file);
-        run_file_release(&run);
-    } else {
-        fputs("tide: no memory for the table\n", stderr);
+    if (run_file_take(&run, result, "this run", error, sizeof error) < 0) {
+        errno = ENOMEM; /* what it is made of is right */
+        return -1;
     }
-    json_decref(root);
+    verdicts_print(&run, 1, file);
+    run_file_release(&run);
+    return 0;
 }

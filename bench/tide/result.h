@@ -3,6 +3,7 @@
 #ifndef EBB_TIDE_RESULT_H
 #define EBB_TIDE_RESULT_H
 
+#include <jansson.h>
 #include <stdio.h>
 #include <sys/types.h>
 #include <time.h>
@@ -16,10 +17,12 @@ struct run_facts {
     time_t started;
 };
 
+/* The run as README.md describes it, for json_decref(). NULL: no memory. */
+json_t *result_make(const struct engine *engine, const struct run_facts *facts);
 /* 0, or -1 with errno: what stands in the file then is not complete. */
-int result_write_json(const struct engine *engine, const struct run_facts *facts, const char *path);
+int result_write_json(const json_t *result, const char *path);
 int result_write_csv(const struct engine *engine, const char *path);
 /* The verdict of each phase, as `tide compare` prints it. */
-void result_print(const struct engine *engine, const struct run_facts *facts, FILE *file);
+int result_print(json_t *result, FILE *file);
 
 #endif

@@ -310,21 +310,35 @@ static void on_sample(void *context, const struct engine *engine)
 static int write_report(const struct run *run)
 {
     char error[512];
-    char *const paths[] = {(char *)(uintptr_t)run->json};
+    char *const paths[] = {(char *)(uintptr_t)run->json}; /* is only read */
     if (report_write(run->report, paths, 1, error, sizeof error) < 0)
         return refuse("%s", error);
     return 0;
 }
 
-static int write_files(const struct run *run)
+static int write_files(const struct run *run, const json_t *result)
 {
     int status = 0;
-    if (run->json != NULL && result_write_json(&run->engine, &run->facts, run->json) < 0)
+    if (run->json != NULL && result_write_json(result, run->json) < 0)
         status = refuse("%s can't be written: %s", run->json, strerror(errno));
     if (run->csv != NULL && result_write_csv(&run->engine, run->csv) < 0)
         status = refuse("%s can't be written: %s", run->csv, strerror(errno));
     if (run->report != NULL && status == 0)
         status = write_report(run);
+    return status;
+}
+
+static int show(const struct run *run)
+{
+    json_t *result = result_make(&run->engine, &run->facts);
+    int status = 0;
+    if (result == NULL)
+        return refuse("no memory for the result");
+    if (result_print(result, stdout) < 0)
+        status = refuse("no table: %s", strerror(errno));
+    if (write_files(run, result) < 0)
+        status = -1;
+    json_decref(result);
     return status;
 }
 
@@ -343,8 +357,7 @@ static int play(struct run *run)
     chart_end(&run->chart);
     if (status < 0)
         refuse("%s", engine->error);
-    result_print(engine, &run->facts, stdout);
-    if (write_files(run) < 0 || status < 0)
+    if (show(run) < 0 || status < 0)
         return EXIT_REFUSED;
     return engine->counts.wrong + engine->counts.missing > 0;
 }

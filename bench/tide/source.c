@@ -8,8 +8,9 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <time.h>
 #include <unistd.h>
+
+#include "../process.h"
 
 #define ANSWER_BYTES     65536
 #define ASK_SECONDS      2
@@ -18,28 +19,10 @@
 
 /* ---- the process ---- */
 
-static bool read_text(const char *path, char text[], size_t size)
-{
-    FILE *file = fopen(path, "r");
-    if (file == NULL)
-        return false;
-    size_t length = fread(text, 1, size - 1, file);
-    text[length] = '\0';
-    fclose(file);
-    return length > 0;
-}
-
-static bool read_proc(pid_t pid, const char *name, char text[], size_t size)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/%s", (int)pid, name);
-    return read_text(path, text, size);
-}
-
 static void find_charge(struct source *source)
 {
     char text[4096], *save = NULL;
-    if (!read_proc(source->pid, "cgroup", text, sizeof text))
+    if (!process_read(source->pid, "cgroup", text, sizeof text))
         return;
     for (char *line = strtok_r(text, "\n", &save); line != NULL;
          line = strtok_r(NULL, "\n", &save)) {
@@ -62,41 +45,19 @@ void source_init(struct source *source, pid_t pid)
     find_charge(source);
 }
 
-static bool read_resident(const struct source *source, bool is_exact, struct reading *reading)
-{
-    char text[4096];
-    unsigned long number;
-    const char *line;
-    if (is_exact && read_proc(source->pid, "smaps_rollup", text, sizeof text) &&
-        (line = strstr(text, "\nRss:")) != NULL && sscanf(line, " Rss: %lu", &number) == 1) {
-        reading->resident = (double)number * 1024;
-        return true;
-    }
-    if (!read_proc(source->pid, "statm", text, sizeof text) ||
-        sscanf(text, "%*u %lu", &number) != 1 || number == 0)
-        return false; /* one that has ended and is not waited for has no pages */
-    reading->resident = (double)number * (double)sysconf(_SC_PAGESIZE);
-    return true;
-}
-
 bool source_read(const struct source *source, bool is_exact, struct reading *reading)
 {
-    char text[1024];
-    unsigned long minor, major;
-    clockid_t clock;
-    struct timespec cpu;
+    char text[64];
+    uint64_t resident, faults;
     *reading = (struct reading){NAN, NAN, NAN, NAN};
-    if (!read_resident(source, is_exact, reading))
+    if (!process_rss(source->pid, is_exact, &resident))
         return false;
-    if (source->charge_path[0] != '\0' && read_text(source->charge_path, text, sizeof text))
+    reading->resident = (double)resident;
+    if (source->charge_path[0] != '\0' && file_read(source->charge_path, text, sizeof text))
         reading->charged = strtod(text, NULL);
-    if (clock_getcpuclockid(source->pid, &clock) == 0 && clock_gettime(clock, &cpu) == 0)
-        reading->cpu_seconds = (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
-    const char *rest =
-        read_proc(source->pid, "stat", text, sizeof text) ? strrchr(text, ')') : NULL;
-    if (rest != NULL &&
-        sscanf(rest + 1, " %*c %*d %*d %*d %*d %*d %*u %lu %*u %lu", &minor, &major) == 2)
-        reading->faults = (double)(minor + major);
+    process_cpu(source->pid, &reading->cpu_seconds);
+    if (process_faults(source->pid, &faults))
+        reading->faults = (double)faults;
     return true;
 }
 

@@ -77,7 +77,8 @@ struct engine {
     double stage_begin;
     struct counts phase_counts; /* as it began */
     struct reading phase_reading;
-    uint64_t phase_live, added, written, target_items;
+    uint64_t phase_live, added, written;
+    uint64_t target; /* bytes to write (fill), items to leave (delete) or to replace (resize) */
     size_t cursor;
     uint32_t next_bytes; /* of the value to be written next; has_next */
     bool has_next, is_stopped;

@@ -97,7 +97,7 @@ static size_t pick(struct engine *engine, double zipf)
 static enum step fill(struct engine *engine, const struct phase *phase)
 {
     struct model *model = &engine->model;
-    if (phase->items > 0 ? engine->added >= phase->items : engine->written >= engine->target_items)
+    if (phase->items > 0 ? engine->added >= phase->items : engine->written >= engine->target)
         return STEP_DONE;
     uint64_t next = next_bytes(engine, phase) + key_length(model->next_id, model->key_lengths);
     if (phase->live_bytes > 0 && model->count > 0 && model->live_bytes + next > phase->live_bytes)
@@ -118,7 +118,7 @@ static enum step thin_out(struct engine *engine, const struct phase *phase)
         return step;
     }
     if (model->count == 0 || (phase->live_bytes > 0 ? model->live_bytes <= phase->live_bytes
-                                                    : model->count <= engine->target_items))
+                                                    : model->count <= engine->target))
         return STEP_DONE;
     bool is_oldest = phase->order == ORDER_OLDEST;
     return take_out(engine, is_oldest ? model->count - 1 : prng_below(&engine->prng, model->count));
@@ -148,7 +148,7 @@ static enum step oscillate(struct engine *engine, const struct phase *phase)
 
 static enum step resize(struct engine *engine, const struct phase *phase)
 {
-    if (engine->cursor >= engine->target_items || engine->cursor >= engine->model.count)
+    if (engine->cursor >= engine->target || engine->cursor >= engine->model.count)
         return STEP_DONE;
     enum step step = replace(engine, phase, engine->cursor);
     engine->cursor += step == STEP_SENT;
@@ -205,16 +205,16 @@ void steps_begin(struct engine *engine, const struct phase *phase)
     engine->added = engine->written = engine->cursor = 0;
     engine->has_next = false;
     if (phase->kind == PHASE_FILL)
-        engine->target_items = phase->written_bytes > 0 ? phase->written_bytes
-                               : phase->live_bytes > model->live_bytes
-                                   ? phase->live_bytes - model->live_bytes
-                                   : 0;
+        engine->target = phase->written_bytes > 0 ? phase->written_bytes
+                         : phase->live_bytes > model->live_bytes
+                             ? phase->live_bytes - model->live_bytes
+                             : 0;
     else if (phase->kind == PHASE_DELETE)
-        engine->target_items = phase->items > 0
-                                   ? phase->items
-                                   : model->count - (uint64_t)(share * (double)model->count + 0.5);
+        engine->target = phase->items > 0
+                             ? phase->items
+                             : model->count - (uint64_t)(share * (double)model->count + 0.5);
     else
-        engine->target_items = (uint64_t)(share * (double)model->count + 0.5);
+        engine->target = (uint64_t)(share * (double)model->count + 0.5);
     if (phase->kind == PHASE_DELETE && (phase->every > 0 || phase->order == ORDER_OLDEST))
         model_sort(model);
     if (phase->every > 0)

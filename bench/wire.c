@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -108,6 +109,27 @@ void wire_set(struct wire *wire, const char *key, size_t key_length, const void 
     put_text(wire, "set ");
     put(wire, key, key_length);
     put(wire, head, (size_t)snprintf(head, sizeof head, " 0 0 %zu\r\n", length));
+    put(wire, value, length);
+    put(wire, "\r\n", 2);
+}
+
+void wire_set_until(struct wire *wire, const char *key, size_t key_length, const void *value,
+                    size_t length, uint64_t unix_ms)
+{
+    char text[80];
+    count_command(wire, WIRE_SET);
+    if (wire->protocol == WIRE_RESP) {
+        put_text(wire, "*5\r\n$3\r\nSET\r\n");
+        put_bulk(wire, key, key_length);
+        put_bulk(wire, value, length);
+        put_text(wire, "$4\r\nPXAT\r\n");
+        put_bulk(wire, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, unix_ms));
+        return;
+    }
+    put_text(wire, "set ");
+    put(wire, key, key_length);
+    put(wire, text,
+        (size_t)snprintf(text, sizeof text, " 0 %" PRIu64 " %zu\r\n", unix_ms / 1000, length));
     put(wire, value, length);
     put(wire, "\r\n", 2);
 }

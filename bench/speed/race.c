@@ -18,8 +18,9 @@ static const struct {
     void (*run)(const struct plan *plan, struct report *report, struct reach *reach);
     bool is_usual;
 } scenes[] = {
-    {"courses", scene_courses, true},
-    {"sweep", scene_sweep, false},
+    {"courses", scene_courses, true}, {"stalls", scene_stalls, true},
+    {"crowd", scene_crowd, true},     {"workers", scene_workers, true},
+    {"scrapes", scene_scrapes, true}, {"sweep", scene_sweep, false},
 };
 #define SCENE_COUNT (sizeof scenes / sizeof scenes[0])
 
@@ -150,6 +151,7 @@ static void be_quick(struct plan *plan)
     plan->cold_bytes = UINT64_C(128) << 20;
     plan->stall_items = 300000;
     plan->crowd = 1000;
+    plan->is_quick = true;
 }
 
 static void read_option(struct options *options, int option, char *text)

@@ -157,13 +157,11 @@ static void delete_most(struct trial *trial)
     settle(trial);
 }
 
-/* Faster than upkeep follows. */
+/* In large batches, faster than upkeep follows. */
 static void delete_most_at_once(struct trial *trial)
 {
-    trial->wire.batch = WIRE_BATCH_MAX;
     store(trial, 0, trial->plan->stall_items, VALUE_BYTES);
     delete_most(trial);
-    trial->wire.batch = BATCH;
 }
 
 static void store_what_expires(struct trial *trial)
@@ -256,8 +254,10 @@ static void count(const struct trial *trial, double *counted, double sign)
 static void run_phase(struct trial *trial, enum phase_id id)
 {
     struct probe probe;
+    trial->wire.batch = WIRE_BATCH_MAX;
     if (phases[id].prepare != NULL)
         phases[id].prepare(trial);
+    trial->wire.batch = BATCH;
     count(trial, trial->counted[id], -1);
     probe_start(&probe, trial->proc.protocol, trial->proc.port);
     phases[id].run(trial);

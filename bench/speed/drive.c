@@ -23,6 +23,7 @@
 #define DROP_MOST   (1u << 20)
 #define EVENTS_MAX  256
 #define BUSY        0.95 /* of a processor: no time left */
+#define IDLE        0.8  /* much of its time somebody else had the processor, or nobody */
 #define PATIENCE_MS 60000
 
 struct connection {
@@ -416,4 +417,9 @@ void drive(const struct load *load, const struct drive_options *options,
 bool drive_is_limit(const struct drive_result *result)
 {
     return drive_driver_busy(result) > BUSY && drive_server_busy(result) < BUSY;
+}
+
+bool drive_was_disturbed(const struct drive_result *result)
+{
+    return drive_driver_busy(result) < IDLE && drive_server_busy(result) < IDLE;
 }

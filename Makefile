@@ -43,16 +43,17 @@ SRC  := $(wildcard alloc/*.c proto/*.c server/*.c server/*/*.c)
 OBJ  := $(SRC:%.c=$(B)/%.o) $(B)/server/admin/assets_data.o $(LLHTTP_OBJ)
 CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
+TIDE := $(patsubst %.c,$(B)/%.o,$(filter-out bench/tide/main.c,$(wildcard bench/tide/*.c))) \
+        $(B)/bench/values.o $(B)/bench/tide/builtin_data.o $(B)/bench/tide/report_data.o
 # What the programs of bench/speed share.
 SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,proc usage wire report workload values) \
                 $(patsubst %,bench/speed/%.c,drive events histogram load)))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
-             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] \
-             bench/speed/*.[ch])
+             alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/*/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e test-browser debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc install deps \
+.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -74,11 +75,13 @@ test: deps-test ## install what is missing and run all tests
 unit: unit-programs ## run the unit and model tests of VARIANT (T=name for one)
 	@tests/run.sh unit $(B) $(T)
 
-e2e: build ## run the end-to-end tests of VARIANT (T=name for one)
+e2e: build tide ## run the end-to-end tests of VARIANT (T=name for one)
 	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
 
 test-browser: build ## the page in a headless Chromium alone; leaves pictures in build/page-pictures
 	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
+
+tide: $(B)/tide ## build tide, which load-tests how memory comes back
 
 debug: ## build without optimisation, for a debugger
 	@$(MAKE) --no-print-directory VARIANT=debug build
@@ -128,11 +131,12 @@ bench-speed: build bench-programs ## speed beside the loop's own limit, redis-se
 bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
 	@bench/alloc.sh $(B)/bench/alloc
 
-install: build library ## install the server and the allocator's library under PREFIX (default /usr/local)
+install: build tide library ## install the server, tide and the allocator's library under PREFIX (default /usr/local)
 	install -D -m 755 $(B)/ebb $(DESTDIR)$(PREFIX)/bin/ebb
 	install -D -m 644 alloc/ebb_alloc.h $(DESTDIR)$(PREFIX)/include/ebb_alloc.h
 	install -D -m 644 $(B)/libebb_alloc.a $(DESTDIR)$(PREFIX)/lib/libebb_alloc.a
 	install -D -m 755 $(B)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
+	install -D -m 755 $(B)/tide $(DESTDIR)$(PREFIX)/bin/tide
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libebb_alloc.so
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' alloc/ebb_alloc.pc.in \
@@ -157,7 +161,7 @@ clean: ## remove everything built
 .PHONY: unit-programs thread-programs bench-programs library
 library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
-bench-programs: $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits $(B)/bench/limit $(B)/bench/drive $(B)/bench/race
+bench-programs: $(B)/tide $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits $(B)/bench/limit $(B)/bench/drive $(B)/bench/race
 thread-programs: $(filter %_threads,$(TESTS)) $(B)/ebb
 
 $(B)/ebb: $(OBJ)
@@ -168,6 +172,21 @@ $(B)/tests/test_%: $(B)/tests/test_%.o $(CORE) $(SUPPORT)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
 
+$(B)/tests/test_tide_%: $(B)/tests/test_tide_%.o $(TIDE)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ $(LDLIBS) -lcmocka
+
+$(B)/tide: $(B)/bench/tide/main.o $(TIDE)
+	@echo "  link    $@"
+	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -luv -ljansson -lpthread -lm
+
+$(B)/bench/tide/result.o: CFLAGS_ALL += -DTIDE_VERSION='"$(VERSION)"'
+
+$(B)/bench/tide/builtin_data.o: bench/tide/builtin_data.S bench/tide/builtin.def $(wildcard bench/tide/scenarios/*)
+	@mkdir -p $(@D)
+	@echo "  embed   bench/tide/scenarios"
+	@$(CC) -Wa,-I,bench/tide/scenarios -c -o $@ $<
+
 $(B)/tests/test_bench_speed: $(B)/tests/test_bench_speed.o $(B)/bench/speed/framing.o $(B)/bench/speed/spread.o $(SPEED_COMMON)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lcmocka -lpthread -lm
@@ -176,11 +195,11 @@ $(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o $(B)/bench/hi
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits proc usage wire report workload)
+$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits proc usage wire report workload values)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usage workload) \
+$(B)/bench/alloc: $(patsubst %,$(B)/bench/%.o,alloc alloc_scenes bed report usage workload values) \
                   $(patsubst %.c,$(B)/%.o,$(wildcard alloc/*.c))
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
@@ -224,6 +243,13 @@ $(B)/server/admin/assets_data.o: server/admin/assets_data.S server/admin/assets.
 	@mkdir -p $(@D)
 	@echo "  embed   $(PAGE_FILES)"
 	@$(CC) -Wa,-I,$(B)/page -c -o $@ $<
+
+$(B)/bench/tide/report_data.o: bench/tide/report_data.S bench/tide/page.sh $(wildcard bench/tide/page/*) \
+                                $(B)/page/dygraph.js $(B)/page/dygraph.css $(B)/page/format.js
+	@mkdir -p $(@D)
+	@echo "  embed   bench/tide/page"
+	@bench/tide/page.sh $(B)/tide-page $(B)/page/dygraph.js $(B)/page/dygraph.css $(B)/page/format.js
+	@$(CC) -Wa,-I,$(B)/tide-page -c -o $@ $<
 
 $(B)/page/%: server/admin/page/%
 	@mkdir -p $(@D)

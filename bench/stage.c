@@ -79,7 +79,7 @@ double stage_moved_bytes(const struct stage *stage)
 
 double stage_slice_max_us(const struct stage *stage)
 {
-    return metric(stage, "ebb_upkeep_slice_duration_max_seconds") * 1e6;
+    return metric(stage, "ebb_compaction_step_duration_max_seconds") * 1e6;
 }
 
 double stage_await(struct stage *stage, double bound, uint64_t ms)

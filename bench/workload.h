@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* workload.h: what the benchmarks store: workloads W1..W8, keys, values that can be told apart, and
- * the table of what is stored at present.
+/* workload.h: what the benchmarks store: workloads W1..W8, and the table of what is stored at
+ * present. Keys and values are in values.h.
  *
  * W1..W8 are the workloads of RAMCloud (Rumble et al., FAST'14, table 1) at a smaller size: write
  * objects of `before` while random others are deleted so that the live bytes stay at a target;
@@ -15,23 +15,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* ---- chance, by seed ---- */
-
-struct prng {
-    uint64_t state;
-};
-
-struct prng prng_seeded(uint64_t seed);
-uint64_t prng_next(struct prng *prng);
-uint64_t prng_below(struct prng *prng, uint64_t limit); /* 0 .. limit - 1 */
-
-/* ---- sizes ---- */
-
-struct sizes { /* uniform, both ends included; least == most is a fixed size */
-    uint32_t least, most;
-};
-
-uint32_t sizes_pick(struct sizes sizes, struct prng *prng);
+#include "values.h"
 
 struct workload {
     const char *name;
@@ -43,20 +27,6 @@ struct workload {
 #define WORKLOAD_COUNT 8
 extern const struct workload workloads[WORKLOAD_COUNT];
 #define WORKLOAD_VALUE_MAX 15000u
-
-/* ---- keys and values ---- */
-
-#define KEY_MAX_BYTES 64
-
-/* The key of an item: different ids have different keys. Its length is one of `lengths`, 12 at
- * least. Returns the length. */
-size_t key_length(uint64_t id, struct sizes lengths);
-size_t key_write(char *text, uint64_t id, struct sizes lengths);
-
-/* A value says whose it is in its first 16 bytes, as far as it has them; the rest follows from id
- * and version, so that a wrong byte anywhere is found. */
-void value_write(void *data, size_t bytes, uint64_t id, uint32_t version);
-bool value_is_right(const void *data, size_t bytes, uint64_t id, uint32_t version);
 
 /* ---- what is stored ---- */
 

@@ -439,6 +439,7 @@ static void stop_workers(struct server *server)
         worker_stop(&server->workers[i]);
     for (unsigned i = 0; i < server->running_count; i++)
         worker_join(&server->workers[i]);
+    server->running_count = 0; /* requests that are still answered ask no more for their threads */
     release_workers(server, server->worker_count);
 }
 

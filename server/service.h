@@ -113,6 +113,14 @@ struct service {
     void (*options_unlock)(void *server);
 };
 
+/* The limit of resident memory in force, 0: none. It is what maxmemory is set to, less what
+ * pressure takes off; whoever shows or draws a limit, and not the setting, asks here. From any
+ * thread. */
+static inline size_t service_limit_bytes(const struct service *service)
+{
+    return (size_t)counter_read(&service->limits.limit_bytes);
+}
+
 /* To be called by whoever has been given something to do, before or after it is done. */
 static inline void service_note_work(struct service *service)
 {

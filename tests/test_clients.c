@@ -110,7 +110,20 @@ static void memory_is_told_in_figures_and_words(void **state)
     const char *answer = world_resp(world, "MEMORY STATS");
     assert_non_null(strstr(answer, "$10\r\nkeys.count\r\n:1\r\n"));
     assert_non_null(strstr(answer, "$13\r\ndataset.bytes\r\n:2\r\n"));
-    assert_non_null(strstr(world_resp(world, "MEMORY DOCTOR"), "There is little"));
+    assert_non_null(strstr(world_resp(world, "MEMORY DOCTOR"), "Nothing is known yet"));
+    world->facts = (struct memory_facts){.time_seconds = 1,
+                                         .resident_bytes = 100 << 20,
+                                         .live_bytes = 60 << 20,
+                                         .idle_bytes = 30 << 20,
+                                         .keep_bytes = 30 << 20};
+    struct ebb_buf words;
+    ebb_buf_init(&words, 4096);
+    facts_verdict(&world->facts, &words);
+    assert_true(ebb_buf_add(&words, "", 1));
+    answer = world_resp(world, "MEMORY DOCTOR");
+    assert_non_null(strstr(answer, "30.0 MiB are free and kept"));
+    assert_non_null(strstr(answer, ebb_buf_data(&words))); /* the page's words, all of them */
+    ebb_buf_release(&words);
     assert_non_null(strstr(world_resp(world, "MEMORY MALLOC-STATS"), "allocated "));
 }
 

@@ -338,6 +338,8 @@ static void mc_stats_tell_what_happened(void **state)
     STAT("uptime", "3");
     STAT("version", EBB_MEMCACHED_VERSION);
     STAT("limit_maxbytes", "0");
+    ((struct world *)*state)->service.limits.limit_bytes = 900000;
+    STAT("limit_maxbytes", "900000");
 }
 
 static void mc_stats_show_size_classes_as_slabs(void **state)

@@ -425,12 +425,14 @@ static void compat_shows_redis_what_it_knows(void **state)
     counters->connections[PROTOCOL_MEMCACHED] = 1;
     counters->connections[PROTOCOL_HTTP] = 9;
     fixture->options.maxmemory = 1000000;
+    fixture->service.limits.limit_bytes = 900000; /* as it is set, not as pressure has it */
     admin_sample(fixture->admin, false);
     struct expo expo;
     scrape_path(fixture, "/metrics/redis", false, &expo);
     assert_true(expo_value(&expo, "redis_up", "") == 1);
     assert_true(expo_value(&expo, "redis_connected_clients", "") == 4);
     assert_true(expo_value(&expo, "redis_memory_max_bytes", "") == 1000000);
+    assert_true(expo_value(&expo, "redis_config_maxmemory", "") == 1000000);
     assert_true(expo_value(&expo, "redis_memory_used_dataset_bytes", "") == 30 * 1012);
     assert_true(expo_value(&expo, "redis_memory_used_bytes", "") > 30 * 1012);
     assert_true(expo_value(&expo, "redis_memory_used_rss_bytes", "") >
@@ -454,12 +456,14 @@ static void compat_shows_memcached_what_it_knows(void **state)
     fixture->counters.mc_commands[EBB_MC_SET] = 13;
     fixture->counters.mc_commands[EBB_MC_ADD] = 1;
     fixture->counters.connections[PROTOCOL_MEMCACHED] = 2;
+    fixture->service.limits.limit_bytes = 900000;
     struct expo expo;
     assert_class_value(fixture, "ebb_slots", "class=\"1024\",state=\"used\"", 2);
     scrape_path(fixture, "/metrics/memcached", false, &expo);
     const char *by_command = "memcached_commands_total";
     assert_true(expo_value(&expo, "memcached_up", "") == 1);
     assert_true(expo_value(&expo, "memcached_current_items", "") == 2);
+    assert_true(expo_value(&expo, "memcached_limit_bytes", "") == 900000);
     assert_true(expo_value(&expo, "memcached_current_connections", "") == 2);
     assert_true(expo_value(&expo, by_command, "command=\"get\",status=\"hit\"") == 11);
     assert_true(expo_value(&expo, by_command, "command=\"cas\",status=\"badval\"") == 12);

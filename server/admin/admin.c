@@ -138,7 +138,7 @@ static void get_memory(struct exchange *exchange)
     struct memory_facts facts;
     struct ebb_buf body;
     gather(admin, &metrics);
-    sample_facts(&admin->sampler.last, sample_limit_bytes(admin->service), &facts);
+    sample_facts(&admin->sampler.last, service_limit_bytes(admin->service), &facts);
     ebb_buf_init(&body, BODY_MAX_BYTES);
     api_memory(&metrics, &facts, has_token(admin), &body);
     answer_json(exchange, 200, &body);
@@ -299,7 +299,7 @@ void admin_respond(struct admin *admin, const struct ebb_http_request *request, 
 void admin_sample(struct admin *admin, bool is_quiet)
 {
     struct memory_facts facts;
-    size_t limit_bytes = sample_limit_bytes(admin->service);
+    size_t limit_bytes = service_limit_bytes(admin->service);
     admin->sampler.history_bytes = history_bytes(&admin->history);
     if (!is_quiet || !sampler_repeat(&admin->sampler)) {
         sampler_look_around(&admin->sampler);

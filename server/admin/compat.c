@@ -41,7 +41,8 @@ static void add_up_memory(struct metrics *metrics)
     const struct store_stats *store = &metrics->store;
     struct sysinfo system;
     uint64_t resident = metrics->sample.memory.resident_bytes;
-    to->limit_bytes = sample_limit_bytes(metrics->service);
+    to->limit_bytes = service_limit_bytes(metrics->service);
+    to->maxmemory_bytes = (uint64_t)options_maxmemory(metrics->service->options);
     to->allocated_bytes = store->item_heap.slot_bytes + store->index_heap.slot_bytes;
     to->active_bytes = store->item_heap.resident_bytes + store->index_heap.resident_bytes;
     to->allocator_resident_bytes =

@@ -54,16 +54,16 @@ static double or_infinity(uint64_t bytes)
     return bytes == 0 ? INFINITY : (double)bytes;
 }
 
-static void gather_limits(struct metrics *metrics, const struct options *options,
-                          const struct memory_limits *limits)
+static void gather_limits(struct metrics *metrics, const struct service *service)
 {
-    metrics->memory_limit_bytes = or_infinity(counter_read(&limits->limit_bytes));
+    const struct memory_limits *limits = &service->limits;
+    metrics->memory_limit_bytes = or_infinity(service_limit_bytes(service));
     metrics->evict_start_bytes = or_infinity(counter_read(&limits->start_bytes));
     metrics->clients_limit_bytes = or_infinity(counter_read(&limits->clients_max_bytes));
     metrics->client_bytes = counter_read(&limits->client_bytes);
     metrics->pressure_level = counter_read(&limits->pressure_level);
     metrics->pressure_seconds = (double)counter_read(&limits->pressure_stalls_us) / 1e6;
-    metrics->connections_limit = (uint64_t)options_number(&options->maxclients);
+    metrics->connections_limit = (uint64_t)options_number(&service->options->maxclients);
 }
 
 void metrics_gather(struct metrics *metrics, struct service *service, const struct sampler *sampler,
@@ -84,7 +84,7 @@ void metrics_gather(struct metrics *metrics, struct service *service, const stru
     if (service->loop_seconds != NULL)
         metrics->loop_count =
             service->loop_seconds(service->server, metrics->loop_seconds, METRICS_LOOPS_MAX);
-    gather_limits(metrics, service->options, &service->limits);
+    gather_limits(metrics, service);
     const struct store_stats *store = &metrics->store;
     metrics->address_resident_bytes =
         store->item_heap.resident_bytes + store->index_heap.resident_bytes + store->pool.idle_bytes;
@@ -213,7 +213,7 @@ static void write_frees(const struct metrics *metrics, struct exposition *to)
         write_of_class(to, &groups[g], NULL, groups[g].frees);
 }
 
-static void write_slices(const struct metrics *metrics, struct exposition *to)
+static void write_steps(const struct metrics *metrics, struct exposition *to)
 {
     double bounds[STORE_STEP_BUCKETS - 1];
     for (size_t i = 0; i < STORE_STEP_BUCKETS - 1; i++)

@@ -15,6 +15,7 @@
 struct compat {
     uint64_t zero, one, process_id, clients, accepted, received_bytes, sent_bytes;
     uint64_t commands, misses, expired, mc_sets;
+    uint64_t maxmemory_bytes; /* as it is set: what INFO, and so an exporter, says */
     uint64_t limit_bytes, used_bytes, used_peak_bytes, overhead_bytes;
     uint64_t allocated_bytes, active_bytes, allocator_resident_bytes, system_bytes;
     int64_t fragmentation_bytes;

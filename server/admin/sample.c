@@ -5,7 +5,6 @@
 #include <string.h>
 #include <time.h>
 
-#include "../options.h"
 #include "../store/store.h"
 
 #define NS_PER_SECOND       UINT64_C(1000000000)
@@ -81,11 +80,6 @@ static void remember(struct sampler *sampler, const struct sample *before)
 }
 
 /* ---- for others ---- */
-
-size_t sample_limit_bytes(const struct service *service)
-{
-    return (size_t)options_number(&service->options->maxmemory);
-}
 
 void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory_facts *facts)
 {

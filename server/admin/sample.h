@@ -73,8 +73,6 @@ struct window_step sampler_window(const struct sampler *sampler, size_t window);
 /* Whether resident memory is above the promise. Pure. */
 bool sample_is_behind(const struct sample *sample);
 
-/* The limit of resident memory in force, 0: none. */
-size_t sample_limit_bytes(const struct service *service);
 void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory_facts *facts);
 
 uint64_t monotonic_ns(void);

@@ -48,6 +48,7 @@ struct cmd_context;
 struct command_clock;
 
 #define COMMAND_NAME_BYTES 32
+#define MC_DATABASE        0u /* where memcached's keys are */
 
 struct command {
     char name[COMMAND_NAME_BYTES]; /* lower case, zeros behind; "container|name" for subcommands */

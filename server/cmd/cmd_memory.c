@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "../facts.h"
 #include "info.h"
 
 /* SAMPLES is for nested values, of which there are none: it is only checked. */
@@ -78,29 +79,17 @@ void cmd_memory_stats(struct cmd_context *context)
 
 /* ---- in words ---- */
 
-#define DOCTOR_LEAST_BYTES (5u * 1024 * 1024) /* less is not worth a diagnosis, as in Redis */
-
-static const char *diagnosis(const struct info_memory *memory)
-{
-    if (memory->live_bytes < DOCTOR_LEAST_BYTES)
-        return "There is little in this server: nothing to say about its memory yet.\n";
-    if (memory->compaction_active)
-        return "More is resident than the values need, and upkeep is compacting it right now. "
-               "MEMORY PURGE does it at once.\n";
-    if (memory->resident_bytes > memory->used_bytes + memory->used_bytes / 4)
-        return "A quarter more is resident than is allocated, and compaction sees nothing to win. "
-               "The parts of ebb_memory_resident_bytes in /metrics say what it is.\n";
-    return "Resident memory follows what is stored.\n";
-}
-
+/* The page's words, from the same figures: of the last second. */
 void cmd_memory_doctor(struct cmd_context *context)
 {
-    struct info_memory memory;
+    struct memory_facts facts;
+    struct ebb_buf text;
 
-    store_leave(context->store);
-    info_memory(context, &memory);
-    const char *text = diagnosis(&memory);
-    ebb_reply_verbatim(&context->reply, text, strlen(text));
+    context->service->memory_facts(context->service->server, &facts);
+    ebb_buf_init(&text, context->reply.out->max_bytes);
+    facts_verdict(&facts, &text);
+    ebb_reply_verbatim(&context->reply, ebb_buf_data(&text), ebb_buf_len(&text));
+    ebb_buf_release(&text);
 }
 
 void cmd_memory_malloc_stats(struct cmd_context *context)

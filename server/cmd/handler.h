@@ -72,11 +72,10 @@ static inline void reply_value(struct cmd_context *context, const struct store_k
 
 /* ---- keys ---- */
 
-/* The key in argument `index`, its shard entered. */
-static inline struct store_key enter_key(struct cmd_context *context, uint32_t index)
+/* That name as a key, its shard entered; named ahead with its batch, if it is the first one. */
+static inline struct store_key enter_name(struct cmd_context *context, unsigned database,
+                                          struct ebb_slice name)
 {
-    struct ebb_slice name = context->args[index];
-    unsigned database = (unsigned)context->client->database;
     const struct store_key *named = context->named;
     if (named != NULL && named->data == name.data) {
         store_enter(context->store, named);
@@ -84,6 +83,12 @@ static inline struct store_key enter_key(struct cmd_context *context, uint32_t i
             return *named;
     }
     return store_enter_name(context->store, database, name.data, name.len);
+}
+
+/* The key in argument `index`, its shard entered. */
+static inline struct store_key enter_key(struct cmd_context *context, uint32_t index)
+{
+    return enter_name(context, (unsigned)context->client->database, context->args[index]);
 }
 
 /* A read that the statistics count as hit or miss. */

@@ -200,7 +200,6 @@ void info_memory(struct cmd_context *context, struct info_memory *memory)
         .spans = store->item_heap.span_count + store->index_heap.span_count,
         .moved_bytes = store->item_heap.moved_bytes + store->index_heap.moved_bytes,
         .moved_objects = store->item_heap.moved_objects + store->index_heap.moved_objects,
-        .compaction_active = store->compaction_active != 0,
     };
 }
 

@@ -19,7 +19,6 @@ struct info_memory {
     size_t resident_bytes; /* of the process */
     size_t connection_bytes, spans;
     uint64_t moved_bytes, moved_objects;
-    bool compaction_active;
 };
 void info_memory(struct cmd_context *context, struct info_memory *memory);
 

@@ -40,9 +40,7 @@ const char *mc_store_error(struct cmd_context *context, int error)
 
 struct store_key mc_enter_key(struct cmd_context *context, const struct ebb_mc_command *command)
 {
-    struct ebb_slice name = command->keys.at[0];
-
-    return store_enter_name(context->store, MC_DATABASE, name.data, name.len);
+    return enter_name(context, MC_DATABASE, command->keys.at[0]);
 }
 
 int64_t mc_expire_ms(struct cmd_context *context, int64_t exptime)
@@ -100,7 +98,15 @@ static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command
         store_set_expire(context->store, key, mc_expire_ms(context, command->exptime));
 }
 
-static void run_get(struct cmd_context *context, const struct ebb_mc_command *command)
+static void run_get_one(struct cmd_context *context, const struct ebb_mc_command *command)
+{
+    struct store_key key = mc_enter_key(context, command);
+
+    read_mc_key(context, command, &key);
+    ebb_mc_write_line(context->reply.out, "END");
+}
+
+static void run_get_many(struct cmd_context *context, const struct ebb_mc_command *command)
 {
     struct store *store = context->store->store;
     struct store_key keys[MC_KEYS_CHUNK];
@@ -118,6 +124,14 @@ static void run_get(struct cmd_context *context, const struct ebb_mc_command *co
             read_mc_key(context, command, &keys[i]);
     }
     ebb_mc_write_line(context->reply.out, "END");
+}
+
+static void run_get(struct cmd_context *context, const struct ebb_mc_command *command)
+{
+    if (command->keys.count == 1)
+        run_get_one(context, command);
+    else
+        run_get_many(context, command);
 }
 
 /* ---- set, add, replace, append, prepend, cas ---- */

@@ -138,7 +138,7 @@ static void put_store(struct sample *sample)
 {
     const struct store_stats *store = &sample->store;
 
-    put(sample, "limit_maxbytes", (uint64_t)options_maxmemory(sample->options));
+    put(sample, "limit_maxbytes", service_limit_bytes(sample->context->service));
     put(sample, "hash_power_level", log2_of(store->index_slots));
     put(sample, "hash_bytes", store->index_bytes);
     put(sample, "slab_reassign_rescues", store->item_heap.moved_objects);

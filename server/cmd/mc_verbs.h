@@ -7,8 +7,6 @@
 
 #include "cmd.h"
 
-#define MC_DATABASE 0u
-
 /* Answers the line, unless the command said noreply. */
 void mc_answer(struct cmd_context *context, const struct ebb_mc_command *command, const char *line);
 /* The same, counted as an error. */

@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* dialect_mc.c: memcached's text protocol on a connection. */
+/* dialect_mc.c: memcached's text protocol on a connection. Commands are parsed ahead in small
+ * batches, as in dialect_resp.c and for the same reason.
+ */
 #include "dialect.h"
 
 #include "../cmd/cmd.h"
@@ -61,24 +63,63 @@ static bool is_guest(struct connection *connection)
     return !connection->client.authenticated;
 }
 
-/* ---- running ---- */
+/* ---- batches ---- */
 
-static void run_command(struct connection *connection)
+/* Commands parsed and not run yet: worker->mc_commands[0 .. count). */
+struct batch {
+    unsigned count;
+    bool is_named;                           /* keys are set */
+    size_t ends[WORKER_BATCH_MAX];           /* offsets behind each */
+    struct store_key keys[WORKER_BATCH_MAX]; /* the first word of each, taken for a key */
+    ssize_t end; /* what the parser said last; at most 0: the rest is no complete command */
+};
+
+static void parse_batch(struct connection *connection, const char *bytes, size_t len,
+                        struct batch *batch)
 {
     struct worker *worker = connection_worker(connection);
-    struct ebb_mc_command *command = &worker->mc_command;
-    struct cmd_context context = {
-        .service = worker->config.service,
-        .store = &worker->session,
-        .counters = &worker->counters,
-        .client = &connection->client,
-        .reply = {.out = &worker->out, .version = 2},
-        .splices = &worker->splices,
-    };
+    struct ebb_mc_parser *parser = &worker->parser.mc;
+    /* What a guest sends is looked at one by one: the limits change when he has logged in. */
+    unsigned max = connection->client.authenticated ? WORKER_BATCH_MAX : 1;
+    size_t offset = 0;
+    batch->count = 0;
+    batch->is_named = false;
+    batch->end = 1;
+    set_limit(connection);
+    while (batch->count < max && offset < len) {
+        struct ebb_mc_command *command = &worker->mc_commands[batch->count];
+        uint32_t capacity = command->keys.capacity;
+        batch->end = ebb_mc_parse(parser, bytes + offset, len - offset, command);
+        worker->has_grown |= command->keys.capacity != capacity;
+        if (batch->end <= 0)
+            return;
+        offset += (size_t)batch->end;
+        batch->ends[batch->count++] = offset;
+        if (parser->skip_bytes > 0) /* the refusal is to be run before its value is skipped */
+            return;
+    }
+}
+
+/* Names the batch's keys and asks for their memory. Where the word is no key, nothing is lost. */
+static void prefetch(struct worker *worker, struct batch *batch)
+{
+    for (unsigned i = 0; i < batch->count; i++) {
+        const struct ebb_args *words = &worker->mc_commands[i].keys;
+        struct ebb_slice name = words->count > 0 ? words->at[0] : (struct ebb_slice){"", 0};
+        batch->keys[i] = store_key(worker->config.service->store, MC_DATABASE, name.data, name.len);
+    }
+    store_enter_keys(&worker->session, batch->keys, batch->count);
+    batch->is_named = true;
+}
+
+static void run_command(struct cmd_context *context, struct connection *connection,
+                        const struct ebb_mc_command *command)
+{
+    struct worker *worker = connection_worker(connection);
     if (is_guest(connection))
-        mc_auth_run(&context, command);
+        mc_auth_run(context, command);
     else
-        cmd_run_mc(&context, command);
+        cmd_run_mc(context, command);
     worker_ran(worker, family_of(command), COMMAND_COUNT, 0);
     if (connection->client.dump)
         dump_begin(connection);
@@ -88,6 +129,27 @@ static void run_command(struct connection *connection)
         store_leave(&worker->session);
         unsent_flush(connection);
     }
+}
+
+/* Runs the batch in order while it may. Returns how many commands have been run. */
+static unsigned run_batch(struct connection *connection, const struct batch *batch)
+{
+    struct worker *worker = connection_worker(connection);
+    struct cmd_context context = {
+        .service = worker->config.service,
+        .store = &worker->session,
+        .counters = &worker->counters,
+        .client = &connection->client,
+        .reply = {.out = &worker->out, .version = 2},
+        .splices = &worker->splices,
+    };
+    unsigned ran = 0;
+    while (ran < batch->count && connection_is_open(connection)) {
+        context.named = batch->is_named ? &batch->keys[ran] : NULL;
+        run_command(&context, connection, &worker->mc_commands[ran]);
+        ran++;
+    }
+    return ran;
 }
 
 static void refuse(struct connection *connection)
@@ -104,20 +166,23 @@ static void refuse(struct connection *connection)
 static size_t run(struct connection *connection, char *bytes, size_t len)
 {
     struct worker *worker = connection_worker(connection);
-    uint32_t capacity = worker->mc_command.keys.capacity;
     size_t done = 0;
     while (done < len && connection_is_open(connection)) {
-        set_limit(connection);
-        ssize_t used =
-            ebb_mc_parse(&worker->parser.mc, bytes + done, len - done, &worker->mc_command);
-        if (used < 0)
-            refuse(connection);
-        if (used <= 0)
+        struct batch batch;
+        parse_batch(connection, bytes + done, len - done, &batch);
+        if (batch.count > 1)
+            prefetch(worker, &batch);
+        unsigned ran = run_batch(connection, &batch);
+        done += ran > 0 ? batch.ends[ran - 1] : 0;
+        if (ran < batch.count) {
+            begin(connection); /* what was parsed in vain is parsed again when its turn comes */
             break;
-        done += (size_t)used;
-        run_command(connection);
+        }
+        if (batch.end < 0)
+            refuse(connection);
+        if (batch.end <= 0)
+            break;
     }
-    worker->has_grown |= worker->mc_command.keys.capacity != capacity;
     return done;
 }
 

@@ -33,9 +33,9 @@ char *worker_in(struct worker *worker)
 
 static size_t held_in_bytes(const struct worker *worker)
 {
-    size_t slices = worker->mc_command.keys.capacity;
+    size_t slices = 0;
     for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
-        slices += worker->args[i].capacity;
+        slices += worker->args[i].capacity + worker->mc_commands[i].keys.capacity;
     return slices * sizeof(struct ebb_slice) + (worker->in ? WORKER_IN_BYTES : 0);
 }
 
@@ -58,9 +58,10 @@ static void release_long_args(struct ebb_args *args, uint32_t keep)
 
 static void release_args(struct worker *worker, uint32_t keep)
 {
-    release_long_args(&worker->mc_command.keys, keep);
-    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++) {
         release_long_args(&worker->args[i], keep);
+        release_long_args(&worker->mc_commands[i].keys, keep);
+    }
 }
 
 void worker_settle(struct worker *worker)
@@ -329,9 +330,10 @@ void worker_join(struct worker *worker)
 static void init_buffers(struct worker *worker)
 {
     ebb_buf_init(&worker->out, 0);
-    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++) {
         ebb_args_init(&worker->args[i]);
-    ebb_mc_command_init(&worker->mc_command);
+        ebb_mc_command_init(&worker->mc_commands[i]);
+    }
 }
 
 int worker_init(struct worker *worker, const struct worker_config *config)
@@ -372,7 +374,8 @@ void worker_release(struct worker *worker)
         close(worker->given[i].fd);
     free(worker->given);
     release_buffers(worker);
-    ebb_mc_command_release(&worker->mc_command);
+    for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
+        ebb_mc_command_release(&worker->mc_commands[i]);
     uv_mutex_destroy(&worker->mutex);
     uv_loop_close(&worker->loop);
 }

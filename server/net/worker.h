@@ -78,7 +78,7 @@ struct worker {
     struct splices splices; /* and the values in them */
     union parser parser;    /* of the connection that runs, with args[0] */
     struct ebb_args args[WORKER_BATCH_MAX];
-    struct ebb_mc_command mc_command;
+    struct ebb_mc_command mc_commands[WORKER_BATCH_MAX];
     struct worker_timing timing;
     struct command_clock clock;
     size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */

@@ -130,6 +130,10 @@ def verdict(t):
     return " ".join(ask(t, "/api/memory")["verdict"])
 
 
+def doctor(client):
+    return client.call("MEMORY", "DOCTOR").decode()
+
+
 @case(limit=90)
 def verdict_names_what_holds_memory(t):
     """Given nothing but the page: unfinished commands, replies nobody reads, and neither."""
@@ -141,14 +145,17 @@ def verdict_names_what_holds_memory(t):
     for other in half:
         other.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000000\r\n" + b"x" * 1000000)
     within(10, lambda: "held by 21 clients" in verdict(t), "half commands: " + verdict(t))
+    within(10, lambda: "held by 21 clients" in doctor(client), "MEMORY DOCTOR says less")
     for other in half:
         other.close()
     within(20, lambda: "clients" not in verdict(t), "closed: " + verdict(t))
+    within(10, lambda: "clients" not in doctor(client), "MEMORY DOCTOR: " + doctor(client))
     deaf = [t.resp(receive_bytes=4096) for _ in range(4)]
     for other in deaf:
         other.send(talk.command("GET", "large") * 3)
     within(10, lambda: "clients" in verdict(t), "unread replies: " + verdict(t))
     true("client-output-limit" in verdict(t), "the advice: " + verdict(t))
+    within(10, lambda: "client-output-limit" in doctor(client), "MEMORY DOCTOR says less")
     memory = ask(t, "/api/memory")
     equal(sum(part["bytes"] for part in memory["parts"]), memory["resident_bytes"], "sum of the parts")
     if RSS_COUNTS:

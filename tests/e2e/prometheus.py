@@ -26,6 +26,8 @@ FAMILIES = """
     ebb_memory_resident_peak_bytes ebb_spans ebb_slots ebb_slot_size_bytes
     ebb_compaction_cycles_total ebb_compaction_moved_objects_total ebb_compaction_moved_bytes_total
     ebb_compaction_freed_spans_total ebb_compaction_freed_bytes_total ebb_trim_calls_total
+    ebb_compaction_step_duration_seconds ebb_compaction_step_duration_max_seconds
+    ebb_large_value_relocated_bytes_total ebb_large_value_relocation_errors_total
     ebb_trim_bytes_total ebb_refault_bytes_total ebb_items ebb_items_with_ttl ebb_lookups_total
     ebb_lookup_hits_total ebb_commands_total ebb_connections ebb_connections_accepted_total
     ebb_connections_closed_total ebb_network_receive_bytes_total ebb_network_transmit_bytes_total
@@ -132,6 +134,70 @@ def figures_follow_the_work(t):
     client.close()
     within(5, lambda: t.server.metrics().one("ebb_connections", protocol="resp") == 0,
            "a closed connection still counts")
+
+
+@case()
+def large_values_that_outgrow_their_place_are_counted(t):
+    client, name = t.resp(), "ebb_large_value_relocated_bytes_total"
+    before = t.server.metrics()
+    for size in range(5, 40, 5):
+        for key in ("a", "b"):  # one in the way of the other
+            client.call("SETRANGE", key, size * MIB, "x")
+    after = t.server.metrics()
+    equal(after.one("ebb_large_values"), 2, "large values")
+    errors = after.one("ebb_large_value_relocation_errors_total")  # before Linux 5.7
+    true(after.one(name) > before.one(name) or errors > 0, "nothing was relocated")
+    equal(after.one(name) % MIB, 0, "of whole MiB")
+
+
+def limits(t, server):
+    """The limit in force as everybody tells it, the setting likewise; the history's last point."""
+    def one(path, name):
+        reply = talk.http(server.http_port, path)
+        return int(ebb.Metrics(reply.body.decode()).one(name))
+
+    client, plain = t.resp(server), t.memcached(server)
+    info = dict(line.split(":", 1) for line in
+                client.call("INFO", "memory").decode().splitlines() if ":" in line)
+    memory = json.loads(talk.http(server.http_port, "/api/memory").body)
+    history = json.loads(talk.http(server.http_port, "/api/history").body)
+    native = server.metrics().one("ebb_memory_limit_bytes")
+    in_force = {
+        "/metrics": 0 if native == math.inf else int(native),
+        "/metrics/memcached": one("/metrics/memcached", "memcached_limit_bytes"),
+        "/api/memory": memory["limit_bytes"] or 0,
+        "INFO": int(info["maxmemory_effective"]),
+        "stats": int(plain.stats()["limit_maxbytes"]),
+    }
+    setting = {
+        "/metrics/redis": one("/metrics/redis", "redis_memory_max_bytes"),
+        "config of /metrics/redis": one("/metrics/redis", "redis_config_maxmemory"),
+        "CONFIG GET": int(client.call("CONFIG", "GET", "maxmemory")[1]),
+        "INFO": int(info["maxmemory"]),
+        "stats settings": int(plain.stats("settings")["maxbytes"]),
+    }
+    client.close()
+    plain.close()
+    return in_force, setting, history["columns"]["limit_bytes"][-1]  # 32 bits of it
+
+
+@case(limit=60)
+def the_limit_is_the_same_wherever_it_is_told(t):
+    server = t.start("--maxmemory=auto")
+    for text, bytes in (("auto", None), ("64mb", 64 * MIB), ("0", 0)):
+        t.resp(server).call("CONFIG", "SET", "maxmemory", text)
+
+        def agree():
+            in_force, setting, drawn = limits(t, server)
+            return (len(set(in_force.values())) == 1 and len(set(setting.values())) == 1
+                    and abs(drawn - in_force["INFO"]) <= 1e-6 * in_force["INFO"])
+        within(10, agree, "maxmemory is %s: told differently" % text)
+        in_force, setting, _ = limits(t, server)
+        equal(setting["CONFIG GET"] > 0, text != "0", "maxmemory is " + text)
+        if bytes is not None:
+            equal(setting["CONFIG GET"], bytes, "maxmemory is " + text)
+        # Less, if this machine is short of memory right now.
+        true(setting["INFO"] * 0.79 <= in_force["INFO"] <= setting["INFO"], "%r" % in_force)
 
 
 def reconcile(t, what):

@@ -79,6 +79,11 @@ static void count_change(void *context, size_t index)
     world->options_changed++;
 }
 
+static void copy_facts(void *context, struct memory_facts *facts)
+{
+    *facts = ((struct world *)context)->facts;
+}
+
 static void lock_options(void *context)
 {
     struct world *world = context;
@@ -116,6 +121,7 @@ static void init_service(struct world *world)
         .client_kill = note_kill,
         .shutdown = count_shutdown,
         .option_changed = count_change,
+        .memory_facts = copy_facts,
         .options_lock = lock_options,
         .options_unlock = unlock_options,
     };

@@ -15,6 +15,7 @@
 #include "../../server/cmd/cmd.h"
 #include "../../server/cmd/script.h"
 #include "../../server/cmd/slowlog.h"
+#include "../../server/facts.h"
 #include "../../server/options.h"
 
 #define WORLD_NOW_MS INT64_C(1700000000123)
@@ -29,6 +30,7 @@ struct world {
     struct store_session session;
     struct counters counters;
     struct client client;
+    struct memory_facts facts; /* nothing is known, until a test says otherwise */
     struct cmd_context context;
     struct ebb_buf out,
         answer; /* as commands write it, and with the values that are sent in place */

@@ -1,0 +1,91 @@
+/* SPDX-License-Identifier: MIT */
+/* engine.h: plays a scenario on a server and keeps what it saw.
+ *
+ * All commands for a key go over one connection, so the model knows at the moment of sending what
+ * the reply must be. One thread and one loop for the load, one thread for the pulse.
+ */
+#ifndef EBB_TIDE_ENGINE_H
+#define EBB_TIDE_ENGINE_H
+
+#include <netdb.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+#include "lane.h"
+#include "model.h"
+#include "pulse.h"
+#include "scenario.h"
+#include "source.h"
+
+#define ENGINE_LANES_MAX 1024
+#define SAMPLE_MS        50
+
+struct sample { /* NAN: not to be had; cumulative from `cpu_seconds` on, but for the stall */
+    double seconds, resident, charged, live, cpu_seconds, faults, operations, stall;
+};
+
+struct counts {
+    uint64_t operations, errors, hits, misses, wrong, missing, written_bytes;
+};
+
+struct outcome { /* of a phase */
+    double start_seconds, end_seconds;
+    uint64_t live_bytes, items;
+    double server_live_bytes, resident, charged, peak_resident, peak_live;
+    double follow_seconds, cpu_seconds, faults;
+    struct pulse_result stall;
+    struct counts counts;
+};
+
+enum stage { STAGE_WORK, STAGE_SETTLE, STAGE_VERIFY };
+
+struct engine {
+    /* given */
+    const struct scenario *scenario;
+    const struct addrinfo *address;
+    enum protocol protocol;
+    unsigned lane_count, depth;
+    uint64_t seed;
+    bool is_evicting;
+    void (*on_sample)(void *context, const struct engine *engine);
+    void *context;
+    /* found */
+    struct outcome outcomes[SCENARIO_PHASES_MAX];
+    size_t outcome_count;
+    struct sample *samples;
+    size_t sample_count, sample_capacity;
+    struct counts counts;
+    char error[160]; /* why it ended early, "" */
+    /* the work */
+    uv_loop_t loop;
+    uv_timer_t tick;
+    uv_check_t check;
+    uv_poll_t *polls;
+    struct lane *lanes;
+    struct source source;
+    struct pulse pulse;
+    struct model model;
+    struct prng prng;
+    uint64_t start_ns;
+    double idle_resident;
+    unsigned in_flight, ticks;
+    /* the phase */
+    size_t phase;
+    enum stage stage;
+    double stage_begin;
+    struct counts phase_counts; /* as it began */
+    struct reading phase_reading;
+    uint64_t phase_live, added, written, target_items;
+    size_t cursor;
+    uint32_t next_bytes; /* of the value to be written next; has_next */
+    bool has_next, is_stopped;
+};
+
+/* Plays it all. 0, or -1 with `error`; what was seen until then is there in both cases. */
+int engine_run(struct engine *engine, pid_t pid);
+void engine_release(struct engine *engine);
+double engine_seconds(const struct engine *engine);
+
+#endif

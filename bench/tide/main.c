@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/* main.c: tide's command line. */
+#include <stdio.h>
+#include <string.h>
+
+#include "builtin.h"
+#include "compare.h"
+#include "run.h"
+#include "scenario.h"
+
+static const char help[] =
+    "tide: load-tests how a cache server gives memory back\n"
+    "\n"
+    "  tide run SCENARIO [OPTION]...   play it on a server, print a verdict of each phase\n"
+    "  tide list                       the scenarios that are built in\n"
+    "  tide show NAME                  the text of one, to be changed and given to run\n"
+    "  tide compare FILE.json...       earlier runs beside each other, --report FILE.html as a "
+    "page\n"
+    "\n"
+    "For a server of yours, started for the test and ended after it:\n"
+    "\n"
+    "  tide run w3 --spawn 'redis-server --port %p --save \"\"' --json redis.json\n"
+    "  tide run w3 --protocol memcached --spawn 'memcached -p %p -m 4096' --json memcached.json\n"
+    "\n"
+    "  tide compare redis.json memcached.json --report both.html\n"
+    "\n"
+    "`tide run --help` lists the options.\n";
+
+static int list(void)
+{
+    static struct scenario scenario;
+    char error[160];
+    for (size_t i = 0; i < builtin_count; i++) {
+        if (scenario_parse(&scenario, builtins[i].text, 1, error, sizeof error) < 0) {
+            fprintf(stderr, "tide: %s:%s\n", builtins[i].name, error);
+            return 2;
+        }
+        printf("%-14s %s\n", builtins[i].name, scenario.title);
+        scenario_release(&scenario);
+    }
+    return 0;
+}
+
+static int show(const char *name)
+{
+    const char *text = name != NULL ? builtin_text(name) : NULL;
+    if (text == NULL) {
+        fprintf(stderr, "tide: no such scenario (see tide list)\n");
+        return 2;
+    }
+    fputs(text, stdout);
+    return 0;
+}
+
+static int finish(int status)
+{
+    if (fflush(stdout) == 0)
+        return status;
+    perror("tide: standard output");
+    return 2;
+}
+
+int main(int argc, char **argv)
+{
+    const char *word = argc > 1 ? argv[1] : "";
+    if (strcmp(word, "run") == 0)
+        return finish(run_main(argc - 1, argv + 1));
+    if (strcmp(word, "compare") == 0)
+        return finish(compare_main(argc - 1, argv + 1));
+    if (strcmp(word, "list") == 0)
+        return finish(list());
+    if (strcmp(word, "show") == 0)
+        return finish(show(argv[2]));
+    bool is_asked = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
+    fputs(help, is_asked ? stdout : stderr);
+    return finish(is_asked ? 0 : 2);
+}

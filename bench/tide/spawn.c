@@ -1,0 +1,83 @@
+/* SPDX-License-Identifier: MIT */
+/* spawn.c: see spawn.h. */
+#include "spawn.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define STOP_STEPS   1000
+#define STOP_STEP_US 10000
+
+uint16_t spawn_free_port(void)
+{
+    int descriptor = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct sockaddr_in address = {.sin_family = AF_INET};
+    socklen_t length = sizeof address;
+    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    bool is_bound = descriptor >= 0 &&
+                    bind(descriptor, (struct sockaddr *)&address, sizeof address) == 0 &&
+                    getsockname(descriptor, (struct sockaddr *)&address, &length) == 0;
+    if (descriptor >= 0)
+        close(descriptor);
+    return is_bound ? ntohs(address.sin_port) : 0;
+}
+
+/* "exec COMMAND" with the port in it; the caller frees it. */
+static char *shell_text(const char *command, uint16_t port)
+{
+    size_t size = 0;
+    char *text = NULL;
+    FILE *file = open_memstream(&text, &size);
+    if (file == NULL)
+        return NULL;
+    fputs("exec ", file);
+    for (; *command != '\0'; command++) {
+        if (command[0] == '%' && command[1] == 'p') {
+            fprintf(file, "%u", port);
+            command++;
+        } else {
+            fputc(*command, file);
+        }
+    }
+    fclose(file);
+    return text;
+}
+
+pid_t spawn_start(const char *command, uint16_t port)
+{
+    char *text = shell_text(command, port);
+    pid_t parent = getpid(), pid = text == NULL ? -1 : fork();
+    if (pid != 0) {
+        free(text);
+        return pid;
+    }
+    prctl(PR_SET_PDEATHSIG, SIGKILL); /* a run that is broken off leaves nothing running */
+    if (getppid() != parent)
+        _exit(127);
+    int null = open("/dev/null", O_RDWR);
+    dup2(null, STDIN_FILENO);
+    dup2(null, STDOUT_FILENO); /* what it complains of is shown: stderr stays */
+    execl("/bin/sh", "sh", "-c", text, (char *)NULL);
+    _exit(127);
+}
+
+void spawn_end(pid_t pid)
+{
+    kill(pid, SIGTERM);
+    for (unsigned step = 0; waitpid(pid, NULL, WNOHANG) == 0; step++) {
+        if (step == STOP_STEPS)
+            kill(pid, SIGKILL);
+        usleep(STOP_STEP_US);
+    }
+}

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: MIT */
+/* verdicts.c: see verdicts.h. */
+#include "verdicts.h"
+
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+#include "table.h"
+
+#define CELL_SIZE  64
+#define TITLE_SIZE 128
+
+static const struct verdict {
+    const char *name, *heading;
+    double scale; /* from the file's unit to the heading's */
+    int digits;
+} verdicts[] = {
+    {"resident_over_live", "resident/live", 1, 2},
+    {"peak_over_live", "peak/live", 1, 2},
+    {"follow_seconds", "follow s", 1, 2},
+    {"cpu_seconds", "CPU s", 1, 2},
+    {"stall_p999_seconds", "p99.9 ms", 1e3, 2},
+    {"stall_max_seconds", "longest ms", 1e3, 2},
+    {"faults_per_mib", "faults/MiB", 1, 1},
+    {"wrong", "wrong", 1, 0},
+    {"missing", "missing", 1, 0},
+};
+#define VERDICT_COUNT (sizeof verdicts / sizeof verdicts[0])
+
+static bool is_same_scenario(const struct run_file *a, const struct run_file *b)
+{
+    return strcmp(run_file_text(a, "scenario", "name"), run_file_text(b, "scenario", "name")) == 0;
+}
+
+/* Whether no run of the scenario has less in this phase, and some has more. */
+static bool is_best(const struct run_file runs[], size_t count, const struct run_file *run,
+                    size_t phase, const char *name)
+{
+    double mine = run_file_phase_number(run, phase, name);
+    bool is_contest = false;
+    for (size_t i = 0; i < count; i++) {
+        double other = run_file_phase_number(&runs[i], phase, name);
+        if (!is_same_scenario(&runs[i], run) || isnan(other))
+            continue;
+        if (other < mine)
+            return false;
+        is_contest |= other > mine;
+    }
+    return is_contest && !isnan(mine);
+}
+
+static void add_phase(struct table *table, const struct run_file runs[], size_t count,
+                      const struct run_file *run, size_t phase)
+{
+    char title[TITLE_SIZE], cell[CELL_SIZE];
+    run_file_title(run, title, sizeof title);
+    table_add(table, run_file_phase_name(run, phase));
+    table_add(table, title);
+    for (size_t v = 0; v < VERDICT_COUNT; v++) {
+        double value = run_file_phase_number(run, phase, verdicts[v].name);
+        bool best = is_best(runs, count, run, phase, verdicts[v].name);
+        snprintf(cell, sizeof cell, "%.*f%s", verdicts[v].digits, value * verdicts[v].scale,
+                 best ? "*" : " ");
+        table_add(table, isnan(value) ? "- " : cell);
+    }
+}
+
+static void print_scenario(const struct run_file runs[], size_t count, const struct run_file *first,
+                           FILE *file)
+{
+    struct table table;
+    size_t phases = 0;
+    table_init(&table, 2 + VERDICT_COUNT, 2);
+    table_add(&table, run_file_text(first, "scenario", "name"));
+    table_add(&table, "server");
+    for (size_t v = 0; v < VERDICT_COUNT; v++)
+        table_add(&table, verdicts[v].heading);
+    for (size_t i = 0; i < count; i++)
+        if (is_same_scenario(&runs[i], first) && run_file_phase_count(&runs[i]) > phases)
+            phases = run_file_phase_count(&runs[i]);
+    for (size_t phase = 0; phase < phases; phase++)
+        for (size_t i = 0; i < count; i++)
+            if (is_same_scenario(&runs[i], first) && phase < run_file_phase_count(&runs[i]))
+                add_phase(&table, runs, count, &runs[i], phase);
+    table_print(&table, file);
+    table_release(&table);
+}
+
+void verdicts_print(const struct run_file runs[], size_t count, FILE *file)
+{
+    for (size_t i = 0; i < count; i++) {
+        bool is_first = true;
+        for (size_t j = 0; j < i; j++)
+            is_first &= !is_same_scenario(&runs[j], &runs[i]);
+        if (!is_first)
+            continue;
+        if (i > 0)
+            fputc('\n', file);
+        print_scenario(runs, count, &runs[i], file);
+    }
+}

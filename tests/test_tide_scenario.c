@@ -1,0 +1,114 @@
+/* SPDX-License-Identifier: MIT */
+/* test_tide_scenario.c: the parser, its complaints, distributions of sizes, the model. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../bench/tide/builtin.h"
+#include "../bench/tide/model.h"
+#include "../bench/tide/scenario.h"
+
+static struct scenario scenario;
+
+static void scenario_says_line_and_column(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *place;
+    } bad[] = {
+        {"", "1:1: "},
+        {"# nothing\nfly\n", "2:1: "},
+        {"fill live=1mb value=fixed:8\nidle seconds=1s live=1mb\n", "2:17: "},
+        {"delete  share=120%\n", "1:9: "},
+        {"fill live=1mb value=fixed:16mb\n", "1:15: "},
+        {"fill live=x value=fixed:1\n", "1:6: "},
+        {"keys 4-8\n", "1:6: "},
+        {"fill live=1mb\n", "1:1: "},
+        {"churn value=fixed:1 seconds=1 popularity=zipf:1\n", "1:31: "},
+        {"fill live=1mb value=weights:/nowhere\n", "1:15: "},
+    };
+    char error[160];
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        assert_int_equal(scenario_parse(&scenario, bad[i].text, 1, error, sizeof error), -1);
+        if (strncmp(error, bad[i].place, strlen(bad[i].place)) != 0)
+            fail_msg("\"%s\" does not begin with \"%s\"", error, bad[i].place);
+    }
+}
+
+static void scenario_scales_sizes_and_counts_not_times(void **state)
+{
+    (void)state;
+    char error[160];
+    const char *text = "fill live=2mb items=10 value=fixed:1kb settle=3s\ndelete every=20\n";
+    assert_int_equal(scenario_parse(&scenario, text, 0.5, error, sizeof error), 0);
+    assert_int_equal(scenario.phases[0].live_bytes, 1048576);
+    assert_int_equal(scenario.phases[0].items, 5);
+    assert_int_equal(scenario.phases[0].value.range.most, 1024);
+    assert_true(scenario.phases[0].settle == 3);
+    assert_int_equal(scenario.phases[1].every, 20);
+    scenario_release(&scenario);
+}
+
+static void builtins_all_parse(void **state)
+{
+    (void)state;
+    char error[160];
+    for (size_t i = 0; i < builtin_count; i++) {
+        if (scenario_parse(&scenario, builtins[i].text, 1, error, sizeof error) < 0)
+            fail_msg("%s:%s", builtins[i].name, error);
+        assert_true(scenario.title[0] != '\0');
+        scenario_release(&scenario);
+    }
+}
+
+static void mix_lognormal_has_its_median(void **state)
+{
+    (void)state;
+    struct mix mix = {.kind = MIX_LOGNORMAL, .median = 300, .sigma = 1};
+    struct prng prng = prng_seeded(7);
+    unsigned below = 0;
+    for (unsigned i = 0; i < 20000; i++)
+        below += mix_pick(&mix, &prng) < 300;
+    assert_in_range(below, 9700, 10300);
+}
+
+static void model_counts_as_a_sum_over_all(void **state)
+{
+    (void)state;
+    struct model model;
+    struct prng prng = prng_seeded(1);
+    model_init(&model, (struct sizes){16, 20});
+    for (unsigned i = 0; i < 20000; i++) {
+        uint64_t what = prng_below(&prng, 4), size = prng_below(&prng, 5000);
+        if (what < 2 || model.count == 0)
+            assert_non_null(model_add(&model, (uint32_t)size, what == 1 ? i + 9 : 0));
+        else if (what == 2)
+            model_replace(&model, prng_below(&prng, model.count), (uint32_t)size);
+        else
+            model_remove(&model, prng_below(&prng, model.count));
+        if (i % 1000 == 0) {
+            model_expire(&model, i);
+            assert_int_equal(model_check(&model), 0);
+        }
+    }
+    model_sort(&model);
+    for (size_t i = 1; i < model.count; i++)
+        assert_true(model.items[i - 1].id > model.items[i].id);
+    assert_int_equal(model_check(&model), 0);
+    model_release(&model);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(scenario_says_line_and_column),
+        cmocka_unit_test(scenario_scales_sizes_and_counts_not_times),
+        cmocka_unit_test(builtins_all_parse),
+        cmocka_unit_test(mix_lognormal_has_its_median),
+        cmocka_unit_test(model_counts_as_a_sum_over_all),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

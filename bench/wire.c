@@ -160,6 +160,12 @@ void wire_delete(struct wire *wire, const char *key, size_t key_length)
     put_short(wire, "*2\r\n$3\r\nDEL\r\n", "delete ", key, key_length);
 }
 
+void wire_line(struct wire *wire, const char *line)
+{
+    count_command(wire, WIRE_SET);
+    put_text(wire, line);
+}
+
 /* ---- replies: each returns the bytes it took, 0 if there must be more ---- */
 
 static size_t line_length(const char *data, size_t length) /* with its end; 0: no end yet */

@@ -57,6 +57,8 @@ void wire_set_until(struct wire *wire, const char *key, size_t key_length, const
 /* `length` is what the value is believed to have. */
 void wire_get(struct wire *wire, const char *key, size_t key_length, size_t length);
 void wire_delete(struct wire *wire, const char *key, size_t key_length);
+/* Another command, as a line with its end, that is answered like a set: FLUSHALL, CONFIG SET. */
+void wire_line(struct wire *wire, const char *line);
 
 static inline bool wire_is_full(const struct wire *wire)
 {

@@ -22,6 +22,7 @@
 #define EXPIRE_MAX      1000000u
 #define EXPIRE_AHEAD_MS 100 /* the probe begins so long before the keys expire */
 #define REST_MS         500
+#define DAY_MS          86400000u
 #define LIMIT_ITEM      200 /* bytes of the limit for each item while evicting */
 #define LIMIT_LEAST     (48u << 20)
 
@@ -154,28 +155,52 @@ static void delete_most(struct trial *trial)
     settle(trial);
 }
 
-/* In large batches, faster than upkeep follows. */
-static void delete_most_at_once(struct trial *trial)
+/* Stores keys that all expire at the same moment, but for each tenth of them if some are to stay
+ * (for a day: items of the same size, so that they share pages); returns just before that moment.
+ */
+static void store_what_expires(struct trial *trial, uint64_t from, uint64_t items, bool some_stay)
 {
-    store(trial, 0, trial->plan->stall_items, VALUE_BYTES);
-    delete_most(trial);
-}
-
-static void store_what_expires(struct trial *trial)
-{
-    uint64_t items = trial->plan->stall_items / 5, from = trial->plan->stall_items;
-    items = items < EXPIRE_MAX ? items : EXPIRE_MAX;
     uint64_t begin_ms = unix_ms();
-    for (uint64_t id = 0; id < items / 10; id++) /* how long does a tenth of them take? */
-        set(trial, from + id, VALUE_BYTES, 0);
-    settle(trial);
-    uint64_t until_ms = unix_ms() + 20 * (unix_ms() - begin_ms) + 2 * REST_MS;
+    store(trial, from, from + items / 10, VALUE_BYTES); /* how long does a tenth of them take? */
+    uint64_t now_ms = unix_ms(), until_ms = now_ms + 20 * (now_ms - begin_ms) + 2 * REST_MS;
     for (uint64_t id = 0; id < items; id++)
-        set(trial, from + id, VALUE_BYTES, until_ms);
+        set(trial, from + id, VALUE_BYTES, until_ms + (some_stay && id % 10 == 0 ? DAY_MS : 0));
     settle(trial);
-    uint64_t now_ms = unix_ms();
+    now_ms = unix_ms();
     if (now_ms + EXPIRE_AHEAD_MS < until_ms)
         sleep_ms(until_ms - EXPIRE_AHEAD_MS - now_ms);
+}
+
+static void store_a_million_that_expires(struct trial *trial)
+{
+    uint64_t items = trial->plan->stall_items / 5;
+    store_what_expires(trial, trial->plan->stall_items, items < EXPIRE_MAX ? items : EXPIRE_MAX,
+                       false);
+}
+
+/* What is left lies scattered, and no client's commands pass the time that compaction takes. */
+static void store_all_for_a_while(struct trial *trial)
+{
+    store_what_expires(trial, 0, trial->plan->stall_items, true);
+}
+
+static uint64_t keys_there(const struct trial *trial)
+{
+    char *answer = wire_ask(trial->proc.port, "DBSIZE\r\n", "\n");
+    uint64_t keys = answer != NULL && answer[0] == ':' ? strtoull(answer + 1, NULL, 10) : 0;
+    free(answer);
+    return keys;
+}
+
+/* Until nothing has expired for a while. */
+static void watch_them_go(struct trial *trial)
+{
+    watch(trial);
+    for (uint64_t keys = keys_there(trial), before = keys + 1; keys < before;) {
+        sleep_ms(REST_MS);
+        before = keys;
+        keys = keys_there(trial);
+    }
 }
 
 static void free_long_values(struct trial *trial)
@@ -226,19 +251,20 @@ static const struct phase {
     void (*prepare)(struct trial *trial); /* NULL: nothing */
     void (*run)(struct trial *trial);
     enum phase_id against; /* itself: it is what others are held against */
+    bool is_fresh; /* on a new server: one that has seen load come and go keeps memory for it */
 } phases[PHASE_COUNT] = {
-    [CALM] = {"calm", store_a_tenth, watch, CALM},
-    [STEADY] = {"steady", NULL, overwrite, STEADY},
-    [FILLING] = {"filling", NULL, fill, STEADY},
-    [DELETING] = {"deleting", NULL, delete_most, STEADY},
-    [COMPACTING] = {"compacting", delete_most_at_once, watch, CALM},
-    [EXPIRING] = {"expiring", store_what_expires, watch, CALM},
-    [TRIMMING] = {"trimming", free_long_values, watch, CALM},
-    [FLUSHING] = {"flushing", store_all, flush, CALM},
-    [EVICTING] = {"evicting", lower_the_limit, store_new_ones, STEADY},
+    [CALM] = {"calm", store_a_tenth, watch, CALM, false},
+    [STEADY] = {"steady", NULL, overwrite, STEADY, false},
+    [FILLING] = {"filling", NULL, fill, STEADY, false},
+    [DELETING] = {"deleting", NULL, delete_most, STEADY, false},
+    [COMPACTING] = {"compacting", store_all_for_a_while, watch_them_go, CALM, false},
+    [EXPIRING] = {"expiring", store_a_million_that_expires, watch_them_go, CALM, false},
+    [TRIMMING] = {"trimming", free_long_values, watch, CALM, true},
+    [FLUSHING] = {"flushing", store_all, flush, CALM, true},
+    [EVICTING] = {"evicting", lower_the_limit, store_new_ones, STEADY, true},
 };
 
-/* ---- a trial: all phases on one server ---- */
+/* ---- a trial: all phases of one server ---- */
 
 static void count(const struct trial *trial, double *counted, double sign)
 {
@@ -262,18 +288,33 @@ static void run_phase(struct trial *trial, enum phase_id id)
     count(trial, trial->counted[id], 1);
 }
 
+static void open_server(struct trial *trial, const struct plan_server *server)
+{
+    plan_proc(trial->plan, server, LONG_BYTES, &trial->proc);
+    proc_start(&trial->proc, trial->plan->stall_items * (VALUE_BYTES + LOAD_KEY_BYTES));
+    if (!wire_open(&trial->wire, trial->proc.protocol, trial->proc.port, BATCH))
+        die("%s does not answer", server->label);
+}
+
+static void close_server(struct trial *trial)
+{
+    wire_close(&trial->wire);
+    proc_stop(&trial->proc);
+}
+
 static void run_trial(struct trial *trial, const struct plan *plan,
                       const struct plan_server *server)
 {
     *trial = (struct trial){.plan = plan};
-    plan_proc(plan, server, LONG_BYTES, &trial->proc);
-    proc_start(&trial->proc, plan->stall_items * (VALUE_BYTES + LOAD_KEY_BYTES));
-    if (!wire_open(&trial->wire, trial->proc.protocol, trial->proc.port, BATCH))
-        die("%s does not answer", server->label);
-    for (enum phase_id id = 0; id < PHASE_COUNT; id++)
+    open_server(trial, server);
+    for (enum phase_id id = 0; id < PHASE_COUNT; id++) {
+        if (phases[id].is_fresh) {
+            close_server(trial);
+            open_server(trial, server);
+        }
         run_phase(trial, id);
-    wire_close(&trial->wire);
-    proc_stop(&trial->proc);
+    }
+    close_server(trial);
 }
 
 /* ---- figures ---- */

@@ -212,6 +212,6 @@ def stalls_and_crowds_are_watched(t):
                          "--server", "ebb")
     did = {(f["phase"], f["name"]): f["value"] for f in figures if f["topic"] == "stalls"}
     for phase, counter in (("trimming", "trimmed_bytes"), ("expiring", "expired"),
-                           ("evicting", "evicted")):
+                           ("compacting", "moved_bytes"), ("evicting", "evicted")):
         true(did[phase, counter] > 0, "nothing %s while %s: %s" % (counter, phase, said))
     true("RSS of an idle connection, 200 of them, B" in said, said)

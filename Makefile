@@ -208,7 +208,7 @@ $(B)/bench/drive: $(B)/bench/speed/driver.o $(SPEED_COMMON)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/race: $(patsubst %,$(B)/bench/speed/%.o,race plan cores spread reach ring courses) $(SPEED_COMMON)
+$(B)/bench/race: $(patsubst %,$(B)/bench/speed/%.o,race plan cores spread reach ring courses stalls crowd workers scrapes) $(B)/bench/probe.o $(SPEED_COMMON)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 

@@ -362,15 +362,10 @@ void index_remove(struct index *index, const struct index_at *at)
 
 /* ---- moving ---- */
 
-static bool is_ref(void *context, ebb_ref ref)
-{
-    return *(ebb_ref *)context == ref;
-}
-
 void index_replace(struct index *index, uint64_t hash, ebb_ref from, ebb_ref to)
 {
     struct index_at at;
-    bool found = index_find(index, hash, is_ref, &from, &at);
+    bool found = index_find_ref(index, hash, from, &at);
     if (!found) {
         fprintf(stderr, "index: a moved item is not in it\n");
         abort();

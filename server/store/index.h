@@ -226,6 +226,11 @@ static inline struct index_home index_home(const struct index *index, uint64_t h
                                .word = (uint64_t)tag << SLOT_TAG_SHIFT};
 }
 
+static inline bool index_is_ref(void *context, ebb_ref ref)
+{
+    return *(const ebb_ref *)context == ref;
+}
+
 /* Finds the item with that hash for which match() is true. */
 static inline bool index_find(const struct index *index, uint64_t hash,
                               bool (*match)(void *context, ebb_ref ref), void *context,
@@ -249,6 +254,13 @@ static inline bool index_find(const struct index *index, uint64_t hash,
         bucket = bucket + 1 == home.buckets ? 0 : bucket + 1;
     }
     return false;
+}
+
+/* Finds the item that lives at `ref`. */
+static inline bool index_find_ref(const struct index *index, uint64_t hash, ebb_ref ref,
+                                  struct index_at *at)
+{
+    return index_find(index, hash, index_is_ref, &ref, at);
 }
 
 /* Asks for the cache line of the hash's home bucket. */

@@ -14,8 +14,8 @@
 #define DUTY_BEHIND       3u       /* 25 %: the most, however far behind */
 #define DUTY_SHORT        1u       /* 50 %: unless there is less room than is kept for writers */
 #define OVERDUE_MS        250      /* items that should have gone that long ago are all waste */
-#define CALM_DIVISOR      32u      /* waste up to that part of what is resident is calm */
-#define BEHIND_DIVISOR    24u
+#define CALM_DIVISOR      48u      /* waste up to that part of what is resident is calm */
+#define BEHIND_DIVISOR    32u
 #define REST_US           1000000u /* between looks while nothing can become due */
 #define BUSY_US           10000u   /* while something is: waste grows with what is written */
 #define PAUSE_MIN_US      1000u

@@ -53,7 +53,7 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/*/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc install deps \
+.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc bench-tide install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -127,6 +127,10 @@ bench-hit: build bench-programs ## misses at equal resident memory, beside redis
 
 bench-speed: build bench-programs ## speed beside the loop's own limit, redis-server and memcached (SWEEP=1, ARGS="--quick")
 	@$(B)/bench/race $(if $(SWEEP),sweep) --binary $(B)/ebb $(ARGS)
+
+bench-tide: build tide ## whether tide is what holds a server up, beside redis-benchmark
+	@bench/tide/speed.py $(B)/tide '$(CURDIR)/$(B)/ebb --port %p --memcached-port 0 --http-port 0 --loglevel warning' \
+	    'redis-server --port %p --save ""'
 
 bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
 	@bench/alloc.sh $(B)/bench/alloc

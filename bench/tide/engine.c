@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../process.h"
 #include "steps.h"
@@ -76,10 +77,19 @@ static void on_reply(void *context, const struct asked *asked, const struct repl
 
 /* ---- phases ---- */
 
+/* Only the load's: the pulse has a thread of its own. */
+static double thread_cpu_seconds(void)
+{
+    struct timespec cpu;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    return (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+}
+
 static void begin_phase(struct engine *engine)
 {
     engine->stage = STAGE_WORK;
-    engine->stage_begin = engine_seconds(engine);
+    engine->stage_begin = engine->now = engine_seconds(engine);
+    engine->stage_cpu = thread_cpu_seconds();
     engine->phase_counts = engine->counts;
     engine->phase_live = engine->model.live_bytes;
     pulse_take(&engine->pulse);
@@ -87,6 +97,8 @@ static void begin_phase(struct engine *engine)
         fail(engine, "the server's process is gone");
     engine->outcomes[engine->phase] = (struct outcome){.start_seconds = engine->stage_begin,
                                                        .follow_seconds = NAN,
+                                                       .work_seconds = NAN,
+                                                       .load_cpu_seconds = NAN,
                                                        .server_live_bytes = NAN,
                                                        .resident = NAN,
                                                        .charged = NAN};
@@ -137,9 +149,14 @@ static void end_phase(struct engine *engine)
 /* Nothing more to send at this stage, and every reply is there. */
 static void next_stage(struct engine *engine)
 {
+    struct outcome *outcome = &engine->outcomes[engine->phase];
     if (engine->stage == STAGE_WORK) {
+        double now = engine_seconds(engine);
+        outcome->work_seconds = now - engine->stage_begin;
+        outcome->load_cpu_seconds = thread_cpu_seconds() - engine->stage_cpu;
+        outcome->work_operations = engine->counts.operations - engine->phase_counts.operations;
         engine->stage = STAGE_SETTLE;
-        engine->stage_begin = engine_seconds(engine);
+        engine->stage_begin = now;
     } else if (engine->stage == STAGE_SETTLE) {
         measure_phase(engine);
         engine->stage = STAGE_VERIFY;
@@ -157,10 +174,11 @@ static void pump(struct engine *engine)
     if (engine->is_stopped || engine->in_flight > most / 2)
         return; /* many at a time: a system call for each command would be dear */
     enum step step = STEP_WAIT;
+    engine->now = engine_seconds(engine);
     if (engine->stage != STAGE_SETTLE)
         while ((step = steps_next(engine, phase_of(engine))) == STEP_SENT)
             ;
-    else if (engine_seconds(engine) - engine->stage_begin >= phase_of(engine)->settle)
+    else if (engine->now - engine->stage_begin >= phase_of(engine)->settle)
         step = STEP_DONE;
     for (unsigned i = 0; i < engine->lane_count; i++)
         if (!lane_send(&engine->lanes[i]))

@@ -15,12 +15,14 @@
 
 #include "lane.h"
 #include "model.h"
+#include "popularity.h"
 #include "pulse.h"
 #include "scenario.h"
 #include "source.h"
 
 #define ENGINE_LANES_MAX 1024
 #define SAMPLE_MS        50
+#define PLACES_AHEAD     8
 
 struct sample { /* NAN: not to be had; cumulative from `cpu_seconds` on, but for the stall */
     double seconds, resident, charged, live, cpu_seconds, faults, operations, stall;
@@ -35,6 +37,9 @@ struct outcome { /* of a phase */
     uint64_t live_bytes, items;
     double server_live_bytes, resident, charged, peak_resident, peak_live;
     double follow_seconds, cpu_seconds, faults;
+    /* while it worked, without settling and reading back */
+    double work_seconds, load_cpu_seconds; /* tide's own: the load's thread */
+    uint64_t work_operations;
     struct pulse_result stall;
     struct counts counts;
 };
@@ -69,19 +74,23 @@ struct engine {
     struct model model;
     struct prng prng;
     uint64_t start_ns;
+    double now; /* engine_seconds() when the loop woke: good for a batch of commands */
     double idle_resident;
     unsigned in_flight, ticks;
     /* the phase */
     size_t phase;
     enum stage stage;
-    double stage_begin;
-    struct counts phase_counts; /* as it began */
+    double stage_begin, stage_cpu; /* on the clock, and of the load's thread */
+    struct counts phase_counts;    /* as it began */
     struct reading phase_reading;
     uint64_t phase_live, added, written;
     uint64_t target; /* bytes to write (fill), items to leave (delete) or to replace (resize) */
-    size_t cursor;
+    size_t cursor, choice;       /* choice: churn's next, if has_choice */
+    size_t places[PLACES_AHEAD]; /* a ring: where random steps go next, already fetched */
+    unsigned next_place;
+    struct popularity popularity;
     uint32_t next_bytes; /* of the value to be written next; has_next */
-    bool has_next, is_stopped;
+    bool has_next, is_write, has_choice, is_stopped;
 };
 
 /* Plays it all. 0, or -1 with `error`; what was seen until then is there in both cases. */

@@ -85,19 +85,21 @@ static char *put_number(char *at, uint64_t number)
 
 static char *put_key(char *at, const struct lane *lane, const struct item *item)
 {
-    if (lane->protocol == PROTOCOL_RESP) {
-        at = PUT(at, "$");
-        at = put_number(at, key_length(item->id, lane->key_lengths));
-        at = PUT(at, "\r\n");
-    }
-    at += key_write(at, item->id, lane->key_lengths);
-    return lane->protocol == PROTOCOL_RESP ? PUT(at, "\r\n") : at;
+    if (lane->protocol != PROTOCOL_RESP)
+        return at + key_write(at, item->id, lane->key_lengths);
+    size_t length = key_write(at + strlen("$nn\r\n"), item->id, lane->key_lengths);
+    *at++ = '$'; /* KEY_MAX_BYTES and the least there may be have two digits */
+    *at++ = (char)('0' + length / 10);
+    *at++ = (char)('0' + length % 10);
+    at = PUT(at, "\r\n") + length;
+    return PUT(at, "\r\n");
 }
 
 static void await(struct lane *lane, const struct item *item, enum verb verb, const char *end)
 {
     lane->out_length = (size_t)(end - lane->out);
-    lane->asked[(lane->first + lane->pending++) % LANE_DEPTH_MAX] = (struct asked){*item, verb};
+    unsigned last = lane->first + lane->pending++;
+    lane->asked[last < lane->depth ? last : last - lane->depth] = (struct asked){*item, verb};
 }
 
 static char *put_ttl(char *at, uint64_t ttl_ms)
@@ -269,7 +271,7 @@ static bool take_replies(struct lane *lane, lane_on_reply on_reply, void *contex
             lane->error = "the server's reply is none of the protocol, or to another question";
             return false;
         }
-        lane->first = (lane->first + 1) % LANE_DEPTH_MAX;
+        lane->first = lane->first + 1 < lane->depth ? lane->first + 1 : 0;
         lane->pending--;
         on_reply(context, asked, &reply);
         at += (size_t)took;

@@ -42,7 +42,7 @@ struct lane {
     enum protocol protocol;
     struct sizes key_lengths;
     unsigned depth;          /* at most so many commands on their way */
-    unsigned first, pending; /* in `asked`, a ring */
+    unsigned first, pending; /* in `asked`, a ring of `depth`: no longer, for the cache's sake */
     struct asked asked[LANE_DEPTH_MAX];
     char *out, *in;
     size_t out_sent, out_length, out_capacity, in_length, in_capacity;

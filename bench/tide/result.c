@@ -12,7 +12,9 @@
 #include "run_file.h"
 #include "verdicts.h"
 
-#define MIB (1024.0 * 1024)
+#define MIB                (1024.0 * 1024)
+#define LOAD_SECONDS_LEAST 0.1 /* of a phase, to be judged by */
+#define LOAD_SHARE_BUSY    0.9
 
 static json_t *number(double value)
 {
@@ -43,7 +45,7 @@ static json_t *phase_object(const struct engine *engine, size_t at)
     const struct outcome *outcome = &engine->outcomes[at];
     const struct counts *counts = &outcome->counts;
     return json_pack(
-        "{ss ss sf sf sI sI so so so so so so so sI sI sI sI so so so so sI sI}", "name",
+        "{ss ss sf sf sI sI so so so so so so so sI sI sI sI so so so so sI sI so so so}", "name",
         phase->name, "kind", phase_kind_name(phase->kind), "start_seconds", outcome->start_seconds,
         "end_seconds", outcome->end_seconds, "live_bytes", (json_int_t)outcome->live_bytes, "items",
         (json_int_t)outcome->items, "server_live_bytes", whole(outcome->server_live_bytes),
@@ -56,7 +58,9 @@ static json_t *phase_object(const struct engine *engine, size_t at)
         (json_int_t)counts->misses, "stall_p999_seconds", number(outcome->stall.p999_seconds),
         "stall_max_seconds", number(outcome->stall.max_seconds), "faults", whole(outcome->faults),
         "faults_per_mib", number(over(outcome->faults, (double)counts->written_bytes / MIB)),
-        "wrong", (json_int_t)counts->wrong, "missing", (json_int_t)counts->missing);
+        "wrong", (json_int_t)counts->wrong, "missing", (json_int_t)counts->missing, "work_seconds",
+        number(outcome->work_seconds), "work_operations", whole((double)outcome->work_operations),
+        "load_cpu_seconds", number(outcome->load_cpu_seconds));
 }
 
 /* ---- samples ---- */
@@ -190,6 +194,32 @@ int result_write_csv(const struct engine *engine, const char *path)
     return close_file(file, true);
 }
 
+/* What tide cost itself: whether it was what held the server up. */
+static void print_load(const struct run_file *run, FILE *file)
+{
+    double operations = 0, cpu = 0, busiest = -1;
+    size_t where = 0;
+    for (size_t i = 0; i < run_file_phase_count(run); i++) {
+        double seconds = run_file_phase_number(run, i, "work_seconds");
+        double mine = run_file_phase_number(run, i, "load_cpu_seconds");
+        double sent = run_file_phase_number(run, i, "work_operations");
+        if (!(seconds > LOAD_SECONDS_LEAST) || !(sent > 0) || isnan(mine))
+            continue;
+        operations += sent;
+        cpu += mine;
+        if (mine / seconds > busiest) {
+            busiest = mine / seconds;
+            where = i;
+        }
+    }
+    if (operations > 0)
+        fprintf(file,
+                "\ntide itself: %.2f us of CPU a command, %.0f %% of a processor at most (%s)%s\n",
+                cpu / operations * 1e6, busiest * 100, run_file_phase_name(run, where),
+                busiest > LOAD_SHARE_BUSY ? ": it was the limit there, more --depth costs it less"
+                                          : "");
+}
+
 int result_print(json_t *result, FILE *file)
 {
     struct run_file run;
@@ -199,6 +229,7 @@ int result_print(json_t *result, FILE *file)
         return -1;
     }
     verdicts_print(&run, 1, file);
+    print_load(&run, file);
     run_file_release(&run);
     return 0;
 }

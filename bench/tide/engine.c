@@ -36,6 +36,12 @@ __attribute__((format(printf, 2, 3))) static void fail(struct engine *engine, co
     engine->is_stopped = true;
 }
 
+static void fail_without_figures(struct engine *engine)
+{
+    fail(engine, engine->source->kind == SOURCE_PROCESS ? "the server's process is gone"
+                                                        : "no more figures of the server's memory");
+}
+
 static const struct phase *phase_of(const struct engine *engine)
 {
     return &engine->scenario->phases[engine->phase];
@@ -69,6 +75,12 @@ static void on_reply(void *context, const struct asked *asked, const struct repl
         note_missing(engine, asked);
     } else if (reply->status == REPLY_VALUE) {
         engine->counts.hits++;
+        if (engine->stage == STAGE_VERIFY) {
+            struct outcome *outcome = &engine->outcomes[engine->phase];
+            outcome->found_items++;
+            outcome->found_bytes +=
+                item_bytes(&engine->model, &asked->item) - asked->item.bytes + reply->length;
+        }
         engine->counts.wrong +=
             reply->length != asked->item.bytes ||
             !value_is_right(reply->data, reply->length, asked->item.id, asked->item.version);
@@ -93,13 +105,14 @@ static void begin_phase(struct engine *engine)
     engine->phase_counts = engine->counts;
     engine->phase_live = engine->model.live_bytes;
     pulse_take(&engine->pulse);
-    if (!source_read(&engine->source, true, &engine->phase_reading))
-        fail(engine, "the server's process is gone");
+    if (!source_read(engine->source, true, &engine->phase_reading))
+        fail_without_figures(engine);
     engine->outcomes[engine->phase] = (struct outcome){.start_seconds = engine->stage_begin,
                                                        .follow_seconds = NAN,
                                                        .work_seconds = NAN,
                                                        .load_cpu_seconds = NAN,
                                                        .server_live_bytes = NAN,
+                                                       .server_items = NAN,
                                                        .resident = NAN,
                                                        .charged = NAN};
     engine->outcome_count = engine->phase + 1;
@@ -110,8 +123,8 @@ static void measure_phase(struct engine *engine)
 {
     struct outcome *outcome = &engine->outcomes[engine->phase];
     struct reading reading;
-    if (!source_read(&engine->source, true, &reading)) {
-        fail(engine, "the server's process is gone");
+    if (!source_read(engine->source, true, &reading)) {
+        fail_without_figures(engine);
         return;
     }
     outcome->end_seconds = engine_seconds(engine);
@@ -123,6 +136,18 @@ static void measure_phase(struct engine *engine)
     outcome->faults = reading.faults - engine->phase_reading.faults;
     outcome->stall = pulse_take(&engine->pulse);
     outcome->server_live_bytes = server_live_bytes(engine->address, engine->protocol);
+    outcome->server_items = server_items(engine->address, engine->protocol);
+}
+
+/* For a server that counts its keys but not their bytes, as Redis: so many, each as long as what
+ * was read back of them is in the mean. */
+static double by_items(const struct outcome *outcome)
+{
+    if (outcome->server_items == 0)
+        return 0;
+    return outcome->found_items == 0 ? NAN
+                                     : outcome->server_items * (double)outcome->found_bytes /
+                                           (double)outcome->found_items;
 }
 
 static void end_phase(struct engine *engine)
@@ -136,6 +161,8 @@ static void end_phase(struct engine *engine)
                                       now->wrong - then->wrong,
                                       now->missing - then->missing,
                                       now->written_bytes - then->written_bytes};
+    if (isnan(outcome->server_live_bytes))
+        outcome->server_live_bytes = by_items(outcome);
     if (engine->is_evicting)
         model_expire(&engine->model, (uint32_t)(engine_seconds(engine) * 10));
     if (++engine->phase < engine->scenario->count) {
@@ -225,8 +252,8 @@ static void note_follow(struct engine *engine, const struct sample *sample)
 static void take_sample(struct engine *engine)
 {
     struct reading reading;
-    if (!source_read(&engine->source, false, &reading)) {
-        fail(engine, "the server's process is gone");
+    if (!source_read(engine->source, false, &reading)) {
+        fail_without_figures(engine);
         return;
     }
     if (engine->sample_count == engine->sample_capacity) {
@@ -309,12 +336,11 @@ static void close_handle(uv_handle_t *handle, void *context)
         uv_close(handle, NULL);
 }
 
-int engine_run(struct engine *engine, pid_t pid)
+int engine_run(struct engine *engine)
 {
     struct reading idle;
     model_init(&engine->model, engine->scenario->key_lengths);
     engine->prng = prng_seeded(engine->seed);
-    source_init(&engine->source, pid);
     if (open_lanes(engine) < 0)
         return -1;
     if (pulse_start(&engine->pulse, engine->address, engine->protocol) < 0) {
@@ -323,7 +349,7 @@ int engine_run(struct engine *engine, pid_t pid)
     }
     start_loop(engine);
     engine->start_ns = clock_ns();
-    if (source_read(&engine->source, true, &idle))
+    if (source_read(engine->source, true, &idle))
         engine->idle_resident = idle.resident;
     begin_phase(engine);
     if (!engine->is_stopped)

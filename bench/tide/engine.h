@@ -35,11 +35,12 @@ struct counts {
 struct outcome { /* of a phase */
     double start_seconds, end_seconds;
     uint64_t live_bytes, items;
-    double server_live_bytes, resident, charged, peak_resident, peak_live;
+    double server_live_bytes, server_items, resident, charged, peak_resident, peak_live;
     double follow_seconds, cpu_seconds, faults;
     /* while it worked, without settling and reading back */
     double work_seconds, load_cpu_seconds; /* tide's own: the load's thread */
     uint64_t work_operations;
+    uint64_t found_items, found_bytes; /* keys and values that were read back at the end */
     struct pulse_result stall;
     struct counts counts;
 };
@@ -50,6 +51,7 @@ struct engine {
     /* given */
     const struct scenario *scenario;
     const struct addrinfo *address;
+    struct source *source;
     enum protocol protocol;
     unsigned lane_count, depth;
     uint64_t seed;
@@ -69,7 +71,6 @@ struct engine {
     uv_check_t check;
     uv_poll_t *polls;
     struct lane *lanes;
-    struct source source;
     struct pulse pulse;
     struct model model;
     struct prng prng;
@@ -94,7 +95,7 @@ struct engine {
 };
 
 /* Plays it all. 0, or -1 with `error`; what was seen until then is there in both cases. */
-int engine_run(struct engine *engine, pid_t pid);
+int engine_run(struct engine *engine);
 void engine_release(struct engine *engine);
 double engine_seconds(const struct engine *engine);
 

@@ -16,7 +16,8 @@
 
 #define LANE_DEPTH_MAX 1024
 
-enum protocol { PROTOCOL_RESP, PROTOCOL_MEMCACHED };
+enum protocol { PROTOCOL_RESP, PROTOCOL_MEMCACHED, PROTOCOL_META /* memcached's ms, mg, md */ };
+#define PROTOCOL_COUNT 3
 enum verb { VERB_SET, VERB_GET, VERB_DELETE };
 
 enum reply_status {
@@ -50,6 +51,9 @@ struct lane {
 };
 
 typedef void (*lane_on_reply)(void *context, const struct asked *asked, const struct reply *reply);
+
+/* As in --protocol. */
+const char *protocol_name(enum protocol protocol);
 
 /* Connects, blocking. 0, or -1 with errno. */
 int lane_open(struct lane *lane, const struct addrinfo *address, enum protocol protocol,

@@ -25,8 +25,9 @@ static void note(struct pulse *pulse, uint64_t ns)
 
 static bool ask(const struct pulse *pulse)
 {
-    const char *question =
-        pulse->protocol == PROTOCOL_RESP ? "*2\r\n$3\r\nGET\r\n$5\r\npulse\r\n" : "get pulse\r\n";
+    static const char *const questions[PROTOCOL_COUNT] = {"*2\r\n$3\r\nGET\r\n$5\r\npulse\r\n",
+                                                          "get pulse\r\n", "mg pulse v\r\n"};
+    const char *question = questions[pulse->protocol];
     char answer[256];
     size_t length = 0;
     if (send(pulse->descriptor, question, strlen(question), MSG_NOSIGNAL) < 0)

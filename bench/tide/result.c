@@ -107,13 +107,13 @@ static json_t *samples_object(const struct engine *engine)
 
 static json_t *server_object(const struct engine *engine, const struct run_facts *facts)
 {
-    char source[64];
-    snprintf(source, sizeof source, "process %d (statm; smaps_rollup at each phase's end)",
-             (int)facts->pid);
-    return json_pack("{so so ss so ss si so so}", "name", text(facts->server_name), "version",
-                     text(facts->server_version), "protocol",
-                     engine->protocol == PROTOCOL_RESP ? "resp" : "memcached", "address",
-                     text(facts->address), "memory_source", source, "pid", (int)facts->pid,
+    char source[256];
+    source_text(engine->source, source, sizeof source);
+    return json_pack("{so so ss so ss so so so}", "name", text(facts->server_name), "version",
+                     text(facts->server_version), "protocol", protocol_name(engine->protocol),
+                     "address", text(facts->address), "memory_source", source, "pid",
+                     engine->source->kind == SOURCE_PROCESS ? json_integer(facts->pid)
+                                                            : json_null(),
                      "command", text(facts->command), "label", text(facts->label));
 }
 

@@ -12,6 +12,7 @@
 #include "../bench/tide/builtin.h"
 #include "../bench/tide/model.h"
 #include "../bench/tide/popularity.h"
+#include "../bench/tide/progress.h"
 #include "../bench/tide/scenario.h"
 
 static struct scenario scenario;
@@ -130,6 +131,48 @@ static void key_ends_in_its_id(void **state)
     assert_memory_equal(key, "key:76543210", 12);
 }
 
+static void progress_knows_what_is_still_to_come(void **state)
+{
+    (void)state;
+    static struct progress progress;
+    static struct engine engine;
+    char error[160];
+    assert_int_equal(scenario_parse(&scenario,
+                                    "keys 16\n"
+                                    "fill items=1000 value=fixed:84\n"
+                                    "delete share=25% settle=3s\n"
+                                    "fill live=100000b written=50000b value=fixed:84\n"
+                                    "churn seconds=20 writes=50% value=fixed:84\n"
+                                    "fill items=600 value=fixed:84 ttl=2s-8s rate=100\n"
+                                    "expire settle=0\n",
+                                    1, error, sizeof error),
+                     0);
+    scenario_stretch(&scenario, 0.5);
+    progress_init(&progress, &scenario);
+    /* Added, removed, read back. The second fill adds 500, which is 250 too many. */
+    const double operations[] = {1000, 250, 750, 0, 0, 0}, verify[] = {1000, 750, 1000, 1000, 1600};
+    for (size_t i = 0; i < 5; i++) {
+        assert_true(fabs(progress.phases[i].operations - operations[i]) < 1);
+        assert_true(fabs(progress.phases[i].verify - verify[i]) < 1);
+    }
+    assert_true(progress.phases[3].seconds == 10 && progress.phases[5].seconds == 4);
+    assert_true(progress.phases[4].seconds == 6);
+
+    engine.scenario = &scenario;
+    assert_true(progress_seconds_left(&progress, &engine) < 0);
+    engine.now = 2; /* half of the first phase, in two seconds */
+    engine.counts.operations = 500;
+    progress_note(&progress, &engine);
+    double sent = 500 + 250 + 750 + 1000 + 750 + 1000 + 1000 + 1600 + 1000;
+    double waited = 3 + 10 + 6 + 4;
+    assert_true(fabs(progress_seconds_left(&progress, &engine) - (sent / 250 + waited)) < 0.1);
+    engine.phase = 5;
+    engine.stage = STAGE_SETTLE;
+    engine.stage_begin = 1;
+    assert_true(fabs(progress_seconds_left(&progress, &engine) - 1000.0 / 250) < 0.1);
+    scenario_release(&scenario);
+}
+
 static void model_counts_as_a_sum_over_all(void **state)
 {
     (void)state;
@@ -166,6 +209,7 @@ int main(void)
         cmocka_unit_test(popularity_is_the_power_it_stands_for),
         cmocka_unit_test(value_with_any_bit_wrong_is_found),
         cmocka_unit_test(key_ends_in_its_id),
+        cmocka_unit_test(progress_knows_what_is_still_to_come),
         cmocka_unit_test(model_counts_as_a_sum_over_all),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

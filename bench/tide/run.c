@@ -19,6 +19,7 @@
 #include "builtin.h"
 #include "chart.h"
 #include "engine.h"
+#include "progress.h"
 #include "report.h"
 #include "result.h"
 #include "spawn.h"
@@ -41,6 +42,7 @@ static const char help[] =
     "  -m, --metrics URL       read memory there: Ebb's page of metrics or an exporter's\n"
     "                          (default for a server elsewhere: its INFO)\n"
     "  -x, --scale N           multiplies all sizes and counts of the scenario (default 1)\n"
+    "      --time-scale N      and its times, but for those to settle (default 1)\n"
     "  -c, --connections N     of the load (default 8)\n"
     "  -d, --depth N           commands on their way on each (default 32)\n"
     "      --seed N            of all that is random (default 1)\n"
@@ -60,7 +62,8 @@ struct run {
     const char *server, *spawn, *metrics, *json, *csv, *report;
     char report_json[4096]; /* where the report's figures are, without --json */
     struct chart chart;
-    double scale;
+    double scale, time_scale;
+    struct progress progress;
     pid_t pid;      /* given or spawned; 0 */
     double own_pid; /* the server's word; NAN */
     bool is_ours;
@@ -86,7 +89,7 @@ __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
 
 /* ---- options ---- */
 
-enum { SEED = 256, CSV };
+enum { SEED = 256, CSV, TIME_SCALE };
 
 static const struct option rows[] = {
     {"server", required_argument, NULL, 's'},
@@ -95,6 +98,7 @@ static const struct option rows[] = {
     {"pid", required_argument, NULL, 'p'},
     {"metrics", required_argument, NULL, 'm'},
     {"scale", required_argument, NULL, 'x'},
+    {"time-scale", required_argument, NULL, TIME_SCALE},
     {"connections", required_argument, NULL, 'c'},
     {"depth", required_argument, NULL, 'd'},
     {"seed", required_argument, NULL, SEED},
@@ -160,6 +164,8 @@ static int read_option(struct run *run, int letter, const char *text)
         break;
     case 'x':
         return read_number("scale", text, 1e-6, 1e6, &run->scale);
+    case TIME_SCALE:
+        return read_number("time-scale", text, 1e-6, 1e6, &run->time_scale);
     case 'p':
         status = read_number("pid", text, 1, 1 << 30, &number);
         run->pid = (pid_t)number;
@@ -212,6 +218,7 @@ static int read_scenario(struct run *run, const char *name)
                       strerror(errno));
     if (scenario_parse(&run->scenario, text, run->scale, error, sizeof error) < 0)
         return refuse("%s:%s", name, error);
+    scenario_stretch(&run->scenario, run->time_scale);
     const char *slash = strrchr(name, '/');
     run->facts.scenario_name = slash != NULL ? slash + 1 : name;
     run->facts.scenario_text = text;
@@ -356,9 +363,12 @@ static void on_sample(void *context, const struct engine *engine)
     struct run *run = context;
     const struct sample *sample = &engine->samples[engine->sample_count - 1];
     chart_add(&run->chart, sample->seconds, sample->resident, sample->live);
-    if (engine->sample_count % DRAW_SAMPLES == 1)
-        chart_draw(&run->chart, (double)engine->phase / (double)engine->scenario->count, -1,
-                   engine->scenario->phases[engine->phase].name);
+    progress_note(&run->progress, engine);
+    if (engine->sample_count % DRAW_SAMPLES != 1)
+        return;
+    double left = progress_seconds_left(&run->progress, engine);
+    double share = left < 0 ? 0 : sample->seconds / (sample->seconds + left + 1e-9);
+    chart_draw(&run->chart, share, left, engine->scenario->phases[engine->phase].name);
 }
 
 static int write_report(const struct run *run)
@@ -406,6 +416,7 @@ static int play(struct run *run)
     engine->address = run->address;
     engine->on_sample = on_sample;
     engine->context = run;
+    progress_init(&run->progress, engine->scenario);
     chart_init(&run->chart, stderr, isatty(STDERR_FILENO));
     int status = engine_run(engine);
     chart_end(&run->chart);
@@ -436,7 +447,8 @@ int run_main(int argc, char **argv)
 {
     static struct run run; /* large: the phases are in it */
     int letter, status;
-    run = (struct run){.scale = 1, .engine = {.lane_count = 8, .depth = 32, .seed = 1}};
+    run = (struct run){
+        .scale = 1, .time_scale = 1, .engine = {.lane_count = 8, .depth = 32, .seed = 1}};
     while ((letter = getopt_long(argc, argv, "s:S:P:p:m:x:c:d:el:j:r:h", rows, NULL)) != -1) {
         if (letter == 'h')
             return fputs(help, stdout) < 0 ? EXIT_REFUSED : 0;

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -113,6 +114,9 @@ static void begin_phase(struct engine *engine)
                                                        .load_cpu_seconds = NAN,
                                                        .server_live_bytes = NAN,
                                                        .server_items = NAN,
+                                                       .cpu_seconds = NAN,
+                                                       .faults = NAN,
+                                                       .stall = {NAN, NAN},
                                                        .resident = NAN,
                                                        .charged = NAN};
     engine->outcome_count = engine->phase + 1;
@@ -150,7 +154,7 @@ static double by_items(const struct outcome *outcome)
                                            (double)outcome->found_items;
 }
 
-static void end_phase(struct engine *engine)
+static void note_counts(struct engine *engine)
 {
     struct outcome *outcome = &engine->outcomes[engine->phase];
     const struct counts *now = &engine->counts, *then = &engine->phase_counts;
@@ -161,6 +165,25 @@ static void end_phase(struct engine *engine)
                                       now->wrong - then->wrong,
                                       now->missing - then->missing,
                                       now->written_bytes - then->written_bytes};
+}
+
+/* It ended early: what is known of the phase it was in. */
+static void cut_phase(struct engine *engine)
+{
+    struct outcome *outcome = &engine->outcomes[engine->phase];
+    note_counts(engine);
+    if (outcome->end_seconds > 0)
+        return; /* it was being read back */
+    outcome->end_seconds = engine_seconds(engine);
+    outcome->live_bytes = engine->model.live_bytes;
+    outcome->items = engine->model.count;
+    outcome->stall = pulse_take(&engine->pulse);
+}
+
+static void end_phase(struct engine *engine)
+{
+    struct outcome *outcome = &engine->outcomes[engine->phase];
+    note_counts(engine);
     if (isnan(outcome->server_live_bytes))
         outcome->server_live_bytes = by_items(outcome);
     if (engine->is_evicting)
@@ -228,10 +251,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     (void)events;
     if (engine->is_stopped)
         return;
-    if (status < 0)
-        fail(engine, "lost the connection: %s", uv_strerror(status));
-    else if (!lane_receive(lane, on_reply, engine) || !lane_send(lane))
+    /* Tried first: the socket knows why, the loop says EBADF whatever it was. */
+    if (!lane_receive(lane, on_reply, engine) || !lane_send(lane))
         fail(engine, "lost the connection: %s", lane->error);
+    else if (status < 0)
+        fail(engine, "lost the connection: %s", uv_strerror(status));
 }
 
 /* ---- samples ---- */
@@ -296,6 +320,12 @@ static void on_tick(uv_timer_t *tick)
 
 /* ---- life ---- */
 
+static void on_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    fail(signal->data, "interrupted");
+}
+
 static int open_lanes(struct engine *engine)
 {
     engine->lanes = calloc(engine->lane_count, sizeof *engine->lanes);
@@ -324,6 +354,11 @@ static void start_loop(struct engine *engine)
         uv_poll_init(&engine->loop, &engine->polls[i], engine->lanes[i].descriptor);
         engine->polls[i].data = engine;
         uv_poll_start(&engine->polls[i], UV_READABLE | UV_DISCONNECT, on_poll);
+    }
+    for (unsigned i = 0; i < 2; i++) {
+        uv_signal_init(&engine->loop, &engine->signals[i]);
+        engine->signals[i].data = engine;
+        uv_signal_start(&engine->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
     }
     uv_timer_start(&engine->tick, on_tick, 0, TICK_MS);
     uv_check_start(&engine->check, on_check);
@@ -354,6 +389,8 @@ int engine_run(struct engine *engine)
     begin_phase(engine);
     if (!engine->is_stopped)
         uv_run(&engine->loop, UV_RUN_DEFAULT);
+    if (engine->error[0] != '\0' && engine->phase < engine->outcome_count)
+        cut_phase(engine);
     pulse_stop(&engine->pulse);
     uv_walk(&engine->loop, close_handle, NULL);
     uv_run(&engine->loop, UV_RUN_DEFAULT);

@@ -69,6 +69,7 @@ struct engine {
     uv_loop_t loop;
     uv_timer_t tick;
     uv_check_t check;
+    uv_signal_t signals[2]; /* SIGINT, SIGTERM: what was seen is kept */
     uv_poll_t *polls;
     struct lane *lanes;
     struct pulse pulse;

@@ -116,7 +116,7 @@ static void begin_phase(struct engine *engine)
                                                        .server_items = NAN,
                                                        .cpu_seconds = NAN,
                                                        .faults = NAN,
-                                                       .stall = {NAN, NAN},
+                                                       .stall = {NAN, NAN, NAN},
                                                        .resident = NAN,
                                                        .charged = NAN};
     engine->outcome_count = engine->phase + 1;

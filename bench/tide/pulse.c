@@ -41,14 +41,32 @@ static bool ask(const struct pulse *pulse)
     return true;
 }
 
+static void sleep_until(uint64_t ns)
+{
+    struct timespec until = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static void *oversleep(void *context)
+{
+    struct pulse *pulse = context;
+    while (!__atomic_load_n(&pulse->is_stopping, __ATOMIC_RELAXED)) {
+        uint64_t due = clock_ns() + PERIOD_NS;
+        sleep_until(due);
+        uint64_t late = clock_ns() - due;
+        if (late > __atomic_load_n(&pulse->overslept_ns, __ATOMIC_RELAXED))
+            __atomic_store_n(&pulse->overslept_ns, late, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
 static void *run(void *context)
 {
     struct pulse *pulse = context;
     uint64_t due = clock_ns();
     while (!__atomic_load_n(&pulse->is_stopping, __ATOMIC_RELAXED)) {
         due += PERIOD_NS;
-        struct timespec until = {(time_t)(due / 1000000000u), (long)(due % 1000000000u)};
-        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+        sleep_until(due);
         __atomic_store_n(&pulse->due_ns, due, __ATOMIC_RELAXED);
         if (!ask(pulse))
             break;
@@ -71,7 +89,11 @@ int pulse_start(struct pulse *pulse, const struct addrinfo *address, enum protoc
         return -1;
     }
     pulse->is_running = true;
-    return 0;
+    if (pthread_create(&pulse->sleeper, NULL, oversleep, pulse) == 0)
+        return 0;
+    pulse->sleeper = pulse->thread; /* pulse_stop waits for one */
+    pulse_stop(pulse);
+    return -1;
 }
 
 void pulse_stop(struct pulse *pulse)
@@ -81,6 +103,8 @@ void pulse_stop(struct pulse *pulse)
     __atomic_store_n(&pulse->is_stopping, true, __ATOMIC_RELAXED);
     shutdown(pulse->descriptor, SHUT_RDWR);
     pthread_join(pulse->thread, NULL);
+    if (!pthread_equal(pulse->sleeper, pulse->thread))
+        pthread_join(pulse->sleeper, NULL);
     close(pulse->descriptor);
     pulse->is_running = false;
 }
@@ -102,11 +126,12 @@ double pulse_longest(struct pulse *pulse)
 struct pulse_result pulse_take(struct pulse *pulse)
 {
     pthread_mutex_lock(&pulse->mutex);
-    struct pulse_result result = {NAN, NAN};
-    if (pulse->delays.count > 0)
-        result = (struct pulse_result){.p999_seconds =
-                                           (double)histogram_quantile(&pulse->delays, 0.999) / 1e9,
-                                       .max_seconds = (double)pulse->delays.longest_ns / 1e9};
+    uint64_t overslept = __atomic_exchange_n(&pulse->overslept_ns, 0, __ATOMIC_RELAXED);
+    struct pulse_result result = {NAN, NAN, (double)overslept / 1e9};
+    if (pulse->delays.count > 0) {
+        result.p999_seconds = (double)histogram_quantile(&pulse->delays, 0.999) / 1e9;
+        result.max_seconds = (double)pulse->delays.longest_ns / 1e9;
+    }
     pulse->delays = (struct histogram){0};
     pthread_mutex_unlock(&pulse->mutex);
     return result;

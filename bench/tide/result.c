@@ -45,22 +45,24 @@ static json_t *phase_object(const struct engine *engine, size_t at)
     const struct outcome *outcome = &engine->outcomes[at];
     const struct counts *counts = &outcome->counts;
     return json_pack(
-        "{ss ss sf sf sI sI so so so so so so so sI sI sI sI so so so so sI sI so so so}", "name",
-        phase->name, "kind", phase_kind_name(phase->kind), "start_seconds", outcome->start_seconds,
-        "end_seconds", outcome->end_seconds, "live_bytes", (json_int_t)outcome->live_bytes, "items",
-        (json_int_t)outcome->items, "server_live_bytes", whole(outcome->server_live_bytes),
-        "resident_bytes", whole(outcome->resident), "charged_bytes", whole(outcome->charged),
-        "resident_over_live", number(over(outcome->resident, (double)outcome->live_bytes)),
-        "peak_over_live", number(over(outcome->peak_resident, outcome->peak_live)),
-        "follow_seconds", number(outcome->follow_seconds), "cpu_seconds",
-        number(outcome->cpu_seconds), "operations", (json_int_t)counts->operations, "errors",
-        (json_int_t)counts->errors, "hits", (json_int_t)counts->hits, "misses",
-        (json_int_t)counts->misses, "stall_p999_seconds", number(outcome->stall.p999_seconds),
-        "stall_max_seconds", number(outcome->stall.max_seconds), "faults", whole(outcome->faults),
-        "faults_per_mib", number(over(outcome->faults, (double)counts->written_bytes / MIB)),
-        "wrong", (json_int_t)counts->wrong, "missing", (json_int_t)counts->missing, "work_seconds",
+        "{ss ss sf sf sI sI so so so so so so so sI sI sI sI so so so so sI sI so so so so}",
+        "name", phase->name, "kind", phase_kind_name(phase->kind), "start_seconds",
+        outcome->start_seconds, "end_seconds", outcome->end_seconds, "live_bytes",
+        (json_int_t)outcome->live_bytes, "items", (json_int_t)outcome->items, "server_live_bytes",
+        whole(outcome->server_live_bytes), "resident_bytes", whole(outcome->resident),
+        "charged_bytes", whole(outcome->charged), "resident_over_live",
+        number(over(outcome->resident, (double)outcome->live_bytes)), "peak_over_live",
+        number(over(outcome->peak_resident, outcome->peak_live)), "follow_seconds",
+        number(outcome->follow_seconds), "cpu_seconds", number(outcome->cpu_seconds), "operations",
+        (json_int_t)counts->operations, "errors", (json_int_t)counts->errors, "hits",
+        (json_int_t)counts->hits, "misses", (json_int_t)counts->misses, "stall_p999_seconds",
+        number(outcome->stall.p999_seconds), "stall_max_seconds",
+        number(outcome->stall.max_seconds), "faults", whole(outcome->faults), "faults_per_mib",
+        number(over(outcome->faults, (double)counts->written_bytes / MIB)), "wrong",
+        (json_int_t)counts->wrong, "missing", (json_int_t)counts->missing, "work_seconds",
         number(outcome->work_seconds), "work_operations", whole((double)outcome->work_operations),
-        "load_cpu_seconds", number(outcome->load_cpu_seconds));
+        "load_cpu_seconds", number(outcome->load_cpu_seconds), "overslept_seconds",
+        number(outcome->stall.overslept_seconds));
 }
 
 /* ---- samples ---- */
@@ -220,6 +222,23 @@ static void print_load(const struct run_file *run, FILE *file)
                                           : "");
 }
 
+/* What no server could help: a stall of about that length may not be the server's. */
+static void print_machine(const struct run_file *run, FILE *file)
+{
+    double longest = -1;
+    size_t where = 0;
+    for (size_t i = 0; i < run_file_phase_count(run); i++) {
+        double seconds = run_file_phase_number(run, i, "overslept_seconds");
+        if (seconds > longest) {
+            longest = seconds;
+            where = i;
+        }
+    }
+    if (longest >= 0)
+        fprintf(file, "the machine: a thread that only sleeps was late by %.2f ms at most (%s)\n",
+                longest * 1e3, run_file_phase_name(run, where));
+}
+
 int result_print(json_t *result, FILE *file)
 {
     struct run_file run;
@@ -230,6 +249,7 @@ int result_print(json_t *result, FILE *file)
     }
     verdicts_print(&run, 1, file);
     print_load(&run, file);
+    print_machine(&run, file);
     run_file_release(&run);
     return 0;
 }

@@ -81,6 +81,7 @@ static const struct member members[] = {
     {"phases", "work_seconds", KIND_NUMBER, false},
     {"phases", "work_operations", KIND_NUMBER, false},
     {"phases", "load_cpu_seconds", KIND_NUMBER, false},
+    {"phases", "overslept_seconds", KIND_NUMBER, false},
 };
 
 /* Where the complaint of a reading goes. */

@@ -87,11 +87,11 @@ def live_bytes_agree_with_redis(t):
 
 
 class Elsewhere(threading.Thread):
-    """Passes on to a server: whoever asks here does not know its process."""
+    """Passes on to a server, late if that is wanted: whoever asks here does not know its process."""
 
-    def __init__(self, port):
+    def __init__(self, port, delay_seconds=0):
         super().__init__(daemon=True)
-        self.to = port
+        self.to, self.delay_seconds = port, delay_seconds
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.start()
@@ -109,10 +109,10 @@ class Elsewhere(threading.Thread):
     def close(self):
         self.listener.close()
 
-    @staticmethod
-    def carry(source, to):
+    def carry(self, source, to):
         try:
             while data := source.recv(65536):
+                time.sleep(self.delay_seconds)
                 to.sendall(data)
             to.shutdown(socket.SHUT_WR)
         except OSError:
@@ -244,6 +244,17 @@ def a_stall_is_seen_in_full(t):
     column = samples["columns"].index("stall_seconds")
     true(phase["overslept_seconds"] > 0, "a sleeper is always a little late")
     true(max(row[column] for row in samples["rows"]) >= DELAY_SECONDS - 0.06, "in the samples")
+
+
+@case(limit=60)
+def a_way_that_is_long_is_no_stall(t):
+    """Ten milliseconds to the server and back: a probe that asks again only after the answer would be
+    nine more behind with each question, most of two seconds in the end."""
+    server = t.start()
+    there = t.own(Elsewhere(server.resp_port, 0.005))
+    run, _ = tide(t, ["--server", "127.0.0.1:%d" % there.port, "--pid", str(server.pid)], "idle seconds=2\n")
+    longest = run["phases"][0]["stall_max_seconds"]
+    true(0.01 <= longest < 1, "longest: %s" % longest)
 
 
 @case(limit=60)

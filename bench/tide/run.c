@@ -33,7 +33,7 @@
 static const char help[] =
     "tide run SCENARIO (--server HOST:PORT | --spawn COMMAND) [OPTION]...\n"
     "\n"
-    "SCENARIO is one of `tide list` or a file; bench/tide/README.md describes the format.\n"
+    "SCENARIO is one of `tide list` or a file; `man tide` describes the format.\n"
     "\n"
     "  -s, --server HOST:PORT  a server that runs and is empty\n"
     "  -S, --spawn COMMAND     start it, %p in the command is a free port; it is ended after\n"

@@ -6,11 +6,12 @@
  * says something is the CPU time an operation costs in one process of two workers, beside two
  * processes of one worker each with half of the keys, which share nothing. Both run on the same two
  * processors under the same load; all that is between them is what workers share: locks, and cache
- * lines that go to and fro. What an operation is dearer by is the serial part s, and N workers
- * reach N / (1 + s (N - 1)) of one.
+ * lines that go to and fro. What an operation is dearer by, with the time a worker sleeps for the
+ * lock of a shard, is the serial part s, and N workers reach N / (1 + s (N - 1)) of one.
  */
 #include <pthread.h>
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "../workload.h"
 #include "ring.h"
@@ -19,6 +20,8 @@
 #define KEYS_QUICK  100000u
 #define VALUE_BYTES 100u
 #define CONNECTIONS 64u
+#define WAITS       "ebb_shard_lock_waits_total"
+#define WAITED      "ebb_shard_lock_wait_seconds_total"
 
 /* Two workers, in one process or in one each. */
 struct crew {
@@ -27,6 +30,7 @@ struct crew {
     unsigned process_count;
     struct load load; /* of each process */
     double server_ns[PLAN_ROUNDS_MAX], operations[PLAN_ROUNDS_MAX], switches[PLAN_ROUNDS_MAX];
+    double waits[PLAN_ROUNDS_MAX], waited_ns[PLAN_ROUNDS_MAX]; /* for shards, an operation */
 };
 
 /* One drive among those that go on at the same time. */
@@ -68,10 +72,23 @@ static void *run(void *context)
     return NULL;
 }
 
+/* Of all its processes since they were started. */
+static double count(const struct crew *crew, const char *metric)
+{
+    double sum = 0;
+    for (unsigned p = 0; p < crew->process_count; p++) {
+        char *metrics = proc_metrics(&crew->procs[p]);
+        sum += metrics_number(metrics, metric);
+        free(metrics);
+    }
+    return sum;
+}
+
 static void play(struct crew *crew, const struct plan *plan, unsigned round)
 {
     struct turn turns[2];
     double cpu_seconds = 0, operations = 0, switches = 0, each_second = 0;
+    double waits = count(crew, WAITS), waited = count(crew, WAITED);
     for (unsigned p = 0; p < crew->process_count; p++) {
         turns[p] = (struct turn){.load = &crew->load,
                                  .options = {.port = crew->procs[p].port,
@@ -95,6 +112,8 @@ static void play(struct crew *crew, const struct plan *plan, unsigned round)
     crew->server_ns[round] = cpu_seconds * 1e9 / operations;
     crew->operations[round] = each_second;
     crew->switches[round] = switches / operations;
+    crew->waits[round] = (count(crew, WAITS) - waits) / operations;
+    crew->waited_ns[round] = (count(crew, WAITED) - waited) * 1e9 / operations;
 }
 
 static void stop(struct crew *crew)
@@ -109,6 +128,8 @@ static void report_crew(struct crew *crew, unsigned rounds, struct report *repor
     report->row = crew->row;
     report_add(report, "operations/s", spread_of(crew->operations, rounds).median);
     report_add(report, "server_ns", spread_of(crew->server_ns, rounds).median);
+    report_add(report, "waited_ns", spread_of(crew->waited_ns, rounds).median);
+    report_add(report, "waits/1000", 1000 * spread_of(crew->waits, rounds).median);
     report_add(report, "switches/1000", 1000 * spread_of(crew->switches, rounds).median);
 }
 
@@ -125,7 +146,7 @@ static void print_model(double serial)
 void scene_workers(const struct plan *plan, struct report *report, struct reach *reach)
 {
     static struct crew crews[2];
-    static const char title[] = "2 workers against 1, from CPU per operation";
+    static const char title[] = "2 workers against 1, from time per operation";
     const struct plan_server *server = plan_find(plan, "ebb");
     if (server == NULL || plan->cores.is_shared) {
         reach_open(reach, server == NULL ? "no ebb" : "one processor", "%s", title);
@@ -139,7 +160,7 @@ void scene_workers(const struct plan *plan, struct report *report, struct reach 
         fprintf(stderr, "# workers, round %u of %u\n", r + 1, plan->rounds);
         for (unsigned c = 0; c < 2; c++)
             play(&crews[(c + r) % 2], plan, r);
-        worth[r] = 2 * crews[0].server_ns[r] / crews[1].server_ns[r];
+        worth[r] = 2 * crews[0].server_ns[r] / (crews[1].server_ns[r] + crews[1].waited_ns[r]);
     }
     report->topic = "workers, depth 32, 100 B";
     report->phase = "";

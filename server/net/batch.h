@@ -3,7 +3,7 @@
  * its way when they run. The dialects of clients who store say how a command is parsed and run;
  * the order of things is here, once:
  *
- *   parse some -> name their keys, lock their shards, ask for their memory -> run them in order
+ *   parse some -> name their keys, ask for their memory -> run them in order
  *
  * A connection that pauses or ends in the middle leaves the rest unrun, to be parsed again.
  */
@@ -65,7 +65,7 @@ static inline void batch_prefetch(struct worker *worker, struct batch *batch)
     const struct store *store = worker->config.service->store;
     for (unsigned i = 0; i < batch->count; i++)
         batch->keys[i] = store_key(store, batch->database, batch->keys[i].data, batch->keys[i].len);
-    store_enter_keys(&worker->session, batch->keys, batch->count);
+    store_expect_keys(&worker->session, batch->keys, batch->count);
     batch->is_named = true;
 }
 

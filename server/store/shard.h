@@ -38,7 +38,8 @@ struct shard_stats {
     size_t evicted_unfetched, evicted_early;
     size_t evicted_ages[STORE_AGE_BUCKETS], evicted_age_seconds; /* of victims of known age */
     size_t rejected_memory;
-    size_t large_item_bytes; /* of items above EBB_LARGE_BYTES */
+    size_t lock_waits, lock_wait_ns; /* of workers that found the shard locked */
+    size_t large_item_bytes;         /* of items above EBB_LARGE_BYTES */
     size_t stored_sizes[STORE_SIZE_BUCKETS], stored_bytes;
 };
 

@@ -46,7 +46,8 @@ struct store_stats {
     size_t live_peak_bytes;
     uint64_t slices[STORE_STEP_BUCKETS]; /* upkeep slices by duration */
     uint64_t slice_count, slice_ns, slice_max_ns;
-    uint64_t compaction_active; /* 1 while there is more to win */
+    uint64_t lock_waits, lock_wait_ns; /* of workers that found a shard locked */
+    uint64_t compaction_active;        /* 1 while there is more to win */
 };
 
 /* Sums of one size class over all shards. */

@@ -109,14 +109,32 @@ void store_session_init(struct store_session *session, struct store *store)
     *session = (struct store_session){.store = store, .now_ms = (int64_t)store->now_ms()};
 }
 
+/* A worker mostly has a shard for less than it takes to go to sleep. */
+#define SPINS 40u
+
+static inline void spin_pause(void)
+{
+#if defined(__x86_64__)
+    __builtin_ia32_pause();
+#elif defined(__aarch64__)
+    __asm__ volatile("isb");
+#endif
+}
+
 /* The mutex is not fair: upkeep, which takes it again and again, looks whether somebody waits. */
 static void lock_shard(struct shard *shard)
 {
-    if (pthread_mutex_trylock(&shard->lock) == 0)
-        return;
+    for (unsigned n = 0; n < SPINS; n++) {
+        if (pthread_mutex_trylock(&shard->lock) == 0)
+            return;
+        spin_pause();
+    }
+    uint64_t begin = upkeep_now_ns();
     __atomic_add_fetch(&shard->waiting, 1, __ATOMIC_RELAXED);
     pthread_mutex_lock(&shard->lock);
     __atomic_sub_fetch(&shard->waiting, 1, __ATOMIC_RELAXED);
+    stat_add(&shard->stats.lock_waits, 1);
+    stat_add(&shard->stats.lock_wait_ns, upkeep_now_ns() - begin);
 }
 
 static void lock_set(struct store_session *session, uint64_t set)
@@ -170,6 +188,45 @@ void store_enter_keys(struct store_session *session, const struct store_key *key
     for (size_t i = 0; i < count; i++)
         index_prefetch_items(&shards[shard_index(session->store, keys[i].hash)].index,
                              keys[i].hash);
+}
+
+/* What the processor fetches in vain does no harm, so the bucket is looked at without its shard's
+ * lock: it lies in the pool, whose addresses once used stay mapped as long as the store is. */
+__attribute__((no_sanitize("thread", "address"))) static void expect_items(
+    const void *base, const volatile uint64_t *bucket, uint64_t hash)
+{
+    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+        uint64_t slot = bucket[i];
+        if (slot_tag(slot) == hash_tag(hash)) {
+            const char *item = (const char *)base + slot_ref(slot) * EBB_GRANULE_BYTES;
+            __builtin_prefetch(item);
+            __builtin_prefetch(item + CACHE_LINE_BYTES);
+        }
+    }
+}
+
+void store_expect_keys(struct store_session *session, const struct store_key *keys, size_t count)
+{
+    struct store *store = session->store;
+    const uint64_t *buckets[STORE_EXPECT_MAX];
+    if (store->shard_count == 1) {
+        store_enter_keys(session, keys, count);
+        return;
+    }
+    store_leave(session);
+    for (size_t i = 0; i < count; i++) {
+        struct shard *shard = &store->shards[shard_index(store, keys[i].hash)];
+        buckets[i] = NULL;
+        if (pthread_mutex_trylock(&shard->lock) != 0) /* it is not worth waiting for */
+            continue;
+        struct index_home home = index_home(&shard->index, keys[i].hash);
+        buckets[i] = home.segment + home.bucket * BUCKET_SLOTS;
+        __builtin_prefetch(buckets[i]);
+        pthread_mutex_unlock(&shard->lock);
+    }
+    for (size_t i = 0; i < count; i++)
+        if (buckets[i] != NULL)
+            expect_items(store->shards[0].base, buckets[i], keys[i].hash);
 }
 
 uint64_t store_shard_of(const struct store *store, uint64_t hash)

@@ -4,7 +4,7 @@
  *   store -> shard -> index (hash -> ref) -> item (header, key, value: one movable block)
  *
  * Locks. A worker has one store_session. store_enter() makes sure the shard of a key is locked and
- * keeps it so, so that a batch of commands pays once; store_leave() lets go of everything. All
+ * keeps it so until another one is entered; store_leave() lets go of everything. All
  * calls below that take a session and a key want that key's shard entered.
  *
  * Lifetimes. Bytes in a struct store_value lie in the item itself: they are good until the next
@@ -78,9 +78,12 @@ struct store_key store_enter_name(struct store_session *session, unsigned databa
 bool store_is_renumbered(const struct store_session *session, unsigned database,
                          const struct store_key *key);
 /* For several keys: all their shards at once, so that a command over them is atomic. Also asks the
- * processor for the memory that lookups of them will touch, buckets first and then items, so it
- * pays for a batch of commands as well. */
+ * processor for the memory that lookups of them will touch, buckets first and then items. */
 void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count);
+/* Asks for the memory alone: for the keys of a batch of commands, at most STORE_EXPECT_MAX, that
+ * enter one by one. Workers who had all shards of their batches would wait for each other. */
+#define STORE_EXPECT_MAX 32u
+void store_expect_keys(struct store_session *session, const struct store_key *keys, size_t count);
 void store_enter_all(struct store_session *session);
 /* For keys that are not at hand all at once: the shards as bits, from store_shard_of(). */
 #define STORE_ALL_SHARDS (~UINT64_C(0))

@@ -71,6 +71,8 @@ static void add_shard(struct store_stats *sum, const struct shard *shard, unsign
     sum->expired_bytes += stats->expired_bytes;
     add_evictions(sum, shard);
     sum->rejected_memory += stats->rejected_memory;
+    sum->lock_waits += stats->lock_waits;
+    sum->lock_wait_ns += stats->lock_wait_ns;
     sum->index_bytes += index_directory_bytes(index);
     sum->index_slots += index->slots;
     sum->index_segments += index->segments;

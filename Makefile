@@ -53,7 +53,7 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/*/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc install deps \
+.PHONY: help run build test unit e2e test-clients test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -76,10 +76,13 @@ unit: unit-programs ## run the unit and model tests of VARIANT (T=name for one)
 	@tests/run.sh unit $(B) $(T)
 
 e2e: build tide ## run the end-to-end tests of VARIANT (T=name for one)
-	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
+	@E2E_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
+
+test-clients: build deps-test ## node-redis, ioredis and memcached of npm against VARIANT (T=name for one)
+	@tests/run.sh clients $(B) $(T)
 
 test-browser: build ## the page in a headless Chromium alone; leaves pictures in build/page-pictures
-	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
+	@E2E_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
 
 tide: $(B)/tide ## build tide, which load-tests how memory comes back
 

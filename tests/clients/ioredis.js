@@ -60,13 +60,13 @@ clientTest('pipelines, given and automatic', async (server, own) => {
     pipe.set(`key:${i}`, `value ${i}`).get(`key:${i}`);
   }
   const got = await pipe.exec();
-  assert.deepEqual(got.filter((_, i) => i % 2), Array.from({ length: 5000 }, (_, i) => [null, `value ${i}`]));
+  const wanted = Array.from({ length: 5000 }, (_, i) => `value ${i}`);
+  assert.deepEqual(got.filter((_, i) => i % 2), wanted.map((value) => [null, value]));
   const [[no, ok], [error]] = await db.pipeline().set('t', 'x').incr('t').exec();
   assert.deepEqual([no, ok, error.message],
     [null, 'OK', 'ERR value is not an integer or out of range']);
   const auto = connect(server, own, { enableAutoPipelining: true });
-  const values = await Promise.all(Array.from({ length: 2000 }, (_, i) => auto.get(`key:${i}`)));
-  assert.deepEqual(values, Array.from({ length: 2000 }, (_, i) => `value ${i}`));
+  assert.deepEqual(await Promise.all(wanted.map((_, i) => auto.get(`key:${i}`))), wanted);
 });
 
 clientTest('transactions and watches', async (server, own) => {
@@ -115,23 +115,28 @@ clientTest('values of a mebibyte and more', async (server, own) => {
 
 clientTest('errors are Redis\'s own', async (server, own) => {
   const db = connect(server, own);
-  const fails = (words, message) => assert.rejects(db.call(...words), { name: 'ReplyError', message });
+  const fails = (words, message) => assert.rejects(db.call(...words),
+    { name: 'ReplyError', message });
   await db.set('text', 'abc');
   await fails(['INCR', 'text'], 'ERR value is not an integer or out of range');
   await fails(['GET'], 'ERR wrong number of arguments for \'get\' command');
-  await fails(['NONSENSE', 'a'], 'ERR unknown command \'NONSENSE\', with args beginning with: \'a\' ');
-  await fails(['EXPIRE', 'text', '9223372036854775807'], 'ERR invalid expire time in \'expire\' command');
+  await fails(['NONSENSE', 'a'],
+    'ERR unknown command \'NONSENSE\', with args beginning with: \'a\' ');
+  await fails(['EXPIRE', 'text', '9223372036854775807'],
+    'ERR invalid expire time in \'expire\' command');
   assert.equal(await db.get('text'), 'abc');
 });
 
 clientTest('scripts of its users are run or refused', async (server, own) => {
   const db = connect(server, own);
   db.defineCommand('unlock', { numberOfKeys: 1,
-    lua: 'if redis.call("get",KEYS[1]) == ARGV[1] then return redis.call("del",KEYS[1]) else return 0 end' });
+    lua: 'if redis.call("get",KEYS[1]) == ARGV[1] then '
+      + 'return redis.call("del",KEYS[1]) else return 0 end' });
   await db.set('lock', 'mine', 'NX', 'PX', 10000);
   assert.equal(await db.unlock('lock', 'yours'), 0);
   assert.equal(await db.unlock('lock', 'mine'), 1);
-  assert.deepEqual(await db.pipeline().set('lock', 'a').unlock('lock', 'a').exec(), [[null, 'OK'], [null, 1]]);
+  assert.deepEqual(await db.pipeline().set('lock', 'a').unlock('lock', 'a').exec(),
+    [[null, 'OK'], [null, 1]]);
   await assert.rejects(db.eval('return 1', 0), /no Lua/);
 });
 
@@ -166,7 +171,8 @@ clientTest('prefixes, unix sockets and databases', async (server, own) => {
 
 clientTest('what is not there is refused', async (server, own) => {
   const db = connect(server, own);
-  await assert.rejects(connect(server, own).subscribe('channel'), /ERR unknown command 'subscribe'/);
+  const listener = connect(server, own);
+  await assert.rejects(listener.subscribe('channel'), /ERR unknown command 'subscribe'/);
   await assert.rejects(db.publish('channel', 'x'), /ERR unknown command 'publish'/);
   await assert.rejects(db.call('MONITOR'), /ERR unknown command 'MONITOR'/);
   await assert.rejects(db.lpush('list', 'x'), /ERR unknown command 'lpush'/);

@@ -7,8 +7,8 @@ const Memcached = require('memcached');
 const { promisify } = require('node:util');
 const { clientTest, until, noise, EVERY_BYTE, MIB } = require('./server');
 
-const VERBS = ['get', 'gets', 'getMulti', 'set', 'add', 'replace', 'append', 'prepend', 'cas', 'del',
-  'incr', 'decr', 'touch', 'flush', 'version', 'stats', 'items', 'slabs', 'settings', 'cachedump'];
+const VERBS = ['get', 'gets', 'getMulti', 'set', 'add', 'replace', 'append', 'prepend', 'cas',
+  'del', 'incr', 'decr', 'touch', 'flush', 'version', 'stats', 'items', 'slabs', 'settings'];
 
 // The client with promises for callbacks.
 function connect(server, own, options = {}) {
@@ -20,8 +20,8 @@ function connect(server, own, options = {}) {
 
 clientTest('values come back as what they were', async (server, own) => {
   const db = connect(server, own);
-  const things = { text: 'grüße', empty: '', number: 12.5, list: [1, 'two', null], map: { a: { b: 1 } },
-    bytes: EVERY_BYTE, yes: true };
+  const things = { text: 'grüße', empty: '', number: 12.5, list: [1, 'two', null],
+    map: { a: { b: 1 } }, bytes: EVERY_BYTE, yes: true };
   for (const [key, thing] of Object.entries(things)) {
     assert.equal(await db.set(key, thing, 100), true);
     assert.deepEqual(await db.get(key), thing);
@@ -107,7 +107,8 @@ clientTest('errors are the protocol\'s own', async (server, own) => {
 });
 
 clientTest('it comes back after the server did', async (server, own) => {
-  const db = connect(server, own, { retries: 20, retry: 50, reconnect: 50, timeout: 500, failures: 100 });
+  const patient = { retries: 20, retry: 50, reconnect: 50, timeout: 500, failures: 100 };
+  const db = connect(server, own, patient);
   await db.set('k', 'v', 0);
   await server.restart();
   await until(() => db.set('k', 'again', 0).catch(() => false), 'a set succeeds');

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: MIT
 // memjs speaks memcached's binary protocol and no other, which memcached calls deprecated and Ebb
-// does not have. So what its users must get is a refusal that it understands, at once and each time:
-// "not supported", never a wait. Real tests of a memcached client are in memcached.js.
+// does not have. So what its users must get is a refusal that it understands, at once and each
+// time: "not supported", never a wait. Real tests of a memcached client are in memcached.js.
 'use strict';
 
 const assert = require('node:assert/strict');

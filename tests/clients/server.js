@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: MIT
-// What a test of npm's clients holds in its hand: the program under test on free ports of 127.0.0.1,
-// fresh for each test, and a place to put what must be closed before the server is asked to end.
-// A server that does not end with exit code 0, or leaves a sanitizer's report, fails the test.
+// What a test of npm's clients holds in its hand: the program under test on free ports of
+// 127.0.0.1, fresh for each test, and a place to put what must be closed before the server is asked
+// to end. A server that does not end with exit code 0, or leaves a sanitizer's report, fails the
+// test.
 //
 // E2E_BIN and E2E_NO_RSS are explained in tests/README.md.
 'use strict';
@@ -27,7 +28,8 @@ process.on('SIGTERM', () => process.exit(1));
 
 // Nothing of the caller's EBB_* reaches the server: these names are its settings.
 function environment() {
-  return Object.fromEntries(Object.entries(process.env).filter(([name]) => !name.startsWith('EBB_')));
+  const all = Object.entries(process.env);
+  return Object.fromEntries(all.filter(([name]) => !name.startsWith('EBB_')));
 }
 
 // A port that nobody listens on, below those that the kernel deals out to clients.
@@ -46,8 +48,11 @@ async function freePort() {
 
 function answers(port) {
   return new Promise((resolve) => {
-    const probe = net.connect(port, '127.0.0.1', () => resolve(true)).on('error', () => resolve(false));
-    probe.on('connect', () => probe.destroy());
+    const probe = net.connect(port, '127.0.0.1').on('error', () => resolve(false));
+    probe.on('connect', () => {
+      probe.destroy();
+      resolve(true);
+    });
   });
 }
 
@@ -119,8 +124,8 @@ function withLimit(promise, ms, what) {
   return Promise.race([promise, late]).finally(() => clearTimeout(timer));
 }
 
-// body(server, own): own(thing, close) gives the thing back and calls close() when the test ends, last
-// owned first.
+// body(server, own): own(thing, close) gives the thing back and calls close() when the test ends,
+// last owned first.
 function clientTest(name, body, ...options) {
   test(name, async () => {
     const closers = [];

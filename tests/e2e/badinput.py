@@ -72,8 +72,10 @@ MEMCACHED_RUBBISH = (
     (b"set k 0 0 4294967295\r\nx", None), (b"set k 0 0 2147483648\r\n", None),
     (b"\x00" * 50 + b"\r\n", b"ERROR\r\n"), (b"x" * 100000, None),
     (b"get " + b"k" * 100000 + b"\r\n", None), (b"get" + b" k" * 50000, None),
-    (b"\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01" + bytes(13), binary_refusal(0, bytes(4))),
-    (b"\x80" * 100, binary_refusal(0x80, b"\x80" * 4)), (b"\x80" * 23, b""), (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", None))
+    (b"\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01" + bytes(13),
+     binary_refusal(0, bytes(4))),
+    (b"\x80" * 100, binary_refusal(0x80, b"\x80" * 4)), (b"\x80" * 23, b""),
+    (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", None))
 
 
 @case()

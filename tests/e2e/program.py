@@ -76,7 +76,8 @@ def wrong_options_name_themselves(t):
             file.write(text)
         code, _, err = run(t, "--config", path)
         true(code == 2 and named in err, "%r in a file: exit code %d, %r" % (text, code, err))
-    ports = ["--%s=%d" % (name, ebb.free_port()) for name in ("port", "memcached-port", "http-port")]
+    ports = ["--%s=%d" % (name, ebb.free_port())
+             for name in ("port", "memcached-port", "http-port")]
     for option, named in (("--bind=name.invalid", "'name.invalid' (bind)"),
                           ("--bind=127.0.0.1 1.2.3.4.5", "'1.2.3.4.5' (bind)"),
                           ("--unixsocket=/tmp/" + "x" * 200, "unixsocket has 107 bytes at most")):
@@ -429,8 +430,9 @@ def who_is_closed_for_a_limit_is_told(t):
     """One line a second at most, with the setting's name; the lines add up to the clients."""
     server = t.start("--threads=1", "--client-output-limit=1mb", "--client-query-buffer-limit=1mb")
     t.resp(server).call("SET", "k", "v" * 100000)
-    line = re.compile(r" warning +closing client \d+ \(127\.0\.0\.1:\d+\), which is over ([a-z-]+), "
-                      r"1048576 bytes(?:; (\d+) others since the last such line)?$", re.MULTILINE)
+    line = re.compile(r" warning +closing client \d+ \(127\.0\.0\.1:\d+\), which is over "
+                      r"([a-z-]+), 1048576 bytes(?:; (\d+) others since the last such line)?$",
+                      re.MULTILINE)
 
     def close(count):
         for _ in range(count):

@@ -54,7 +54,7 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
 
 .DEFAULT_GOAL := build
 .PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc install deps \
-        deps-build deps-test deps-check deps-fuzz clean test-clients
+        deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z0-9-]+:.*## /{printf "  %-12s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -161,7 +161,7 @@ clean: ## remove everything built
 
 # ---- how things are built ----
 
-.PHONY: unit-programs thread-programs bench-programs library
+.PHONY: test-clients unit-programs thread-programs bench-programs library
 library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
 bench-programs: $(B)/tide $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits $(B)/bench/limit $(B)/bench/drive $(B)/bench/race

@@ -76,10 +76,13 @@ unit: unit-programs ## run the unit and model tests of VARIANT (T=name for one)
 	@tests/run.sh unit $(B) $(T)
 
 e2e: build tide ## run the end-to-end tests of VARIANT (T=name for one)
-	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
+	@E2E_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
+
+test-clients: build deps-test ## node-redis, ioredis and memcached of npm against VARIANT (T=name for one)
+	@tests/run.sh clients $(B) $(T)
 
 test-browser: build ## the page in a headless Chromium alone; leaves pictures in build/page-pictures
-	@EBB_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
+	@E2E_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
 
 tide: $(B)/tide ## build tide, which load-tests how memory comes back
 
@@ -166,7 +169,7 @@ clean: ## remove everything built
 
 # ---- how things are built ----
 
-.PHONY: unit-programs thread-programs bench-programs library
+.PHONY: test-clients unit-programs thread-programs bench-programs library
 library: $(B)/libebb_alloc.a $(B)/$(SONAME)
 unit-programs: $(TESTS)
 bench-programs: $(B)/tide $(B)/bench/memory $(B)/bench/alloc $(B)/bench/hits $(B)/bench/limit $(B)/bench/drive $(B)/bench/race

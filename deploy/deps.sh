@@ -7,6 +7,8 @@ build_apt="gcc libc6-dev make pkg-config libuv1-dev libxxhash-dev node-llhttp li
 zlib1g-dev libjs-dygraphs gzip"
 test_apt="libcmocka-dev python3 redis-tools redis-server memcached python3-redis python3-pymemcache \
 python3-pylibmc libmemcached-tools curl prometheus python3-prometheus-client chromium chromium-driver"
+# Who has npm from elsewhere keeps it: Debian's can't be installed beside it.
+command -v npm >/dev/null 2>&1 || test_apt="$test_apt nodejs npm"
 check_apt="clang-format cppcheck"
 fuzz_apt="clang libclang-rt-dev"
 
@@ -15,10 +17,10 @@ build_dnf="gcc make pkgconf libuv-devel xxhash-devel llhttp-devel jansson-devel 
 build_apk="gcc make musl-dev pkgconf libuv-dev xxhash-dev llhttp-dev jansson-dev zlib-dev gzip"
 build_pacman="gcc make pkgconf libuv xxhash llhttp jansson zlib gzip"
 build_brew="pkg-config libuv xxhash llhttp jansson zlib"
-test_dnf="libcmocka-devel python3-redis python3-pymemcache redis libmemcached curl memcached golang-github-prometheus"
-test_apk="cmocka-dev redis py3-redis libmemcached memcached curl prometheus"
-test_pacman="cmocka redis python-redis python-pymemcache libmemcached memcached curl prometheus"
-test_brew="cmocka redis libmemcached memcached curl prometheus"
+test_dnf="libcmocka-devel python3-redis python3-pymemcache redis libmemcached curl memcached golang-github-prometheus nodejs npm"
+test_apk="cmocka-dev redis py3-redis libmemcached memcached curl prometheus nodejs npm"
+test_pacman="cmocka redis python-redis python-pymemcache libmemcached memcached curl prometheus nodejs npm"
+test_brew="cmocka redis libmemcached memcached curl prometheus node"
 check_dnf="clang-tools-extra cppcheck"
 check_apk="clang-extra-tools cppcheck"
 check_pacman="clang cppcheck"

@@ -181,6 +181,12 @@ static inline bool ebb_mc_has(const struct ebb_mc_command *command, char letter)
 void ebb_mc_command_init(struct ebb_mc_command *command);
 void ebb_mc_command_release(struct ebb_mc_command *command);
 
+/* Which request of the binary protocol a refusal answers. */
+struct ebb_mc_binary {
+    uint8_t opcode;
+    char opaque[4]; /* as sent */
+};
+
 struct ebb_mc_parser {
     uint64_t skip_bytes;    /* bytes of a refused value still to be thrown away */
     size_t value_max_bytes; /* set by the caller; larger values are refused and skipped */
@@ -188,6 +194,8 @@ struct ebb_mc_parser {
     size_t scanned_bytes;   /* of the line, known to hold no line end */
     bool has_begun;         /* a command was seen: the binary protocol is no longer looked for */
     const char *error;      /* after < 0: line for the reply, without line end */
+    bool is_binary;         /* after < 0: the reply is ebb_mc_write_binary_error() */
+    struct ebb_mc_binary binary;
 };
 void ebb_mc_parser_init(struct ebb_mc_parser *parser, size_t value_max_bytes);
 /* May return > 0 with command->error == "" for bytes of a skipped value. Wrong commands are
@@ -198,6 +206,9 @@ ssize_t ebb_mc_parse(struct ebb_mc_parser *parser, const char *bytes, size_t len
                      struct ebb_mc_command *command);
 
 void ebb_mc_write_line(struct ebb_buf *out, const char *line); /* adds the line end */
+/* "Not supported" in the words of the binary protocol, with a text for people. */
+void ebb_mc_write_binary_error(struct ebb_buf *out, const struct ebb_mc_binary *request,
+                               const char *text);
 /* VALUE key flags len [cas]\r\n data \r\n */
 void ebb_mc_write_value(struct ebb_buf *out, struct ebb_slice key, uint32_t flags,
                         struct ebb_slice value, const uint64_t *cas);

@@ -12,6 +12,7 @@
 #define WORDS_ANY          MC_WORDS_MAX
 #define LEADING_BLANKS_MAX 100u
 #define BINARY_MAGIC       '\x80'
+#define BINARY_HEAD_BYTES  24u
 
 const char *const ebb_mc_verb_names[EBB_MC_VERB_COUNT] = {
     [EBB_MC_GET] = "get",
@@ -403,6 +404,20 @@ static ssize_t close_with(struct ebb_mc_parser *parser, enum ebb_proto_error err
     return error;
 }
 
+/* Refuses a binary request as such: its client waits for an answer to that opcode and opaque, and
+ * some would wait for ever while a line of text came and the connection went. */
+static ssize_t refuse_binary(struct ebb_mc_parser *parser, const char *bytes, size_t len)
+{
+    if (len < BINARY_HEAD_BYTES) {
+        parser->need_bytes = BINARY_HEAD_BYTES;
+        return 0;
+    }
+    parser->is_binary = true;
+    parser->binary.opcode = (uint8_t)bytes[1];
+    memcpy(parser->binary.opaque, bytes + 12, sizeof(parser->binary.opaque));
+    return close_with(parser, EBB_PROTO_EBAD, "binary protocol not supported");
+}
+
 ssize_t ebb_mc_parse(struct ebb_mc_parser *parser, const char *bytes, size_t len,
                      struct ebb_mc_command *command)
 {
@@ -419,7 +434,7 @@ ssize_t ebb_mc_parse(struct ebb_mc_parser *parser, const char *bytes, size_t len
         return (ssize_t)skipped;
     }
     if (!parser->has_begun && bytes[0] == BINARY_MAGIC)
-        return close_with(parser, EBB_PROTO_EBAD, "CLIENT_ERROR binary protocol not supported");
+        return refuse_binary(parser, bytes, len);
     parser->has_begun = true;
 
     struct ebb_slice line;

@@ -6,6 +6,7 @@
  */
 #include "ebb_proto.h"
 
+#include <assert.h>
 #include <stdarg.h>
 #include <string.h>
 
@@ -35,6 +36,28 @@ void ebb_mc_write_line(struct ebb_buf *out, const char *line)
         return;
     put_line_end(put(at, line, len));
     ebb_buf_commit(out, len + 2);
+}
+
+#define BINARY_HEAD_BYTES    24u
+#define BINARY_RESPONSE      '\x81'
+#define BINARY_NOT_SUPPORTED '\x83' /* of two bytes, the first 0 */
+
+void ebb_mc_write_binary_error(struct ebb_buf *out, const struct ebb_mc_binary *request,
+                               const char *text)
+{
+    size_t len = strlen(text);
+    assert(len <= UINT8_MAX);
+    char *head = ebb_buf_reserve(out, BINARY_HEAD_BYTES + len);
+    if (!head)
+        return;
+    memset(head, 0, BINARY_HEAD_BYTES);
+    head[0] = BINARY_RESPONSE;
+    head[1] = (char)request->opcode;
+    head[7] = BINARY_NOT_SUPPORTED;
+    head[11] = (char)len; /* of the body, in four bytes */
+    memcpy(head + 12, request->opaque, sizeof(request->opaque));
+    memcpy(head + BINARY_HEAD_BYTES, text, len);
+    ebb_buf_commit(out, BINARY_HEAD_BYTES + len);
 }
 
 #define VALUE_HEAD_MAX_BYTES (6 + 3 * (1 + EBB_NUM_TEXT_BYTES) + 2) /* with a key of none */

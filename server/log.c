@@ -13,17 +13,34 @@
 
 static const char *const level_names[LOG_LEVEL_COUNT] = {"debug", "verbose", "notice", "warning"};
 
+static int open_file(const char *path)
+{
+    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    return fd < 0 ? -errno : fd;
+}
+
 int log_init(struct log *log, const char *path, enum log_level level)
 {
     *log = (struct log){.fd = STDERR_FILENO, .level = level};
     if (path[0] == '\0')
         return 0;
-    int fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0644);
+    int fd = open_file(path);
     if (fd < 0)
-        return -errno;
+        return fd;
     log->fd = fd;
     log->owns_fd = true;
     return 0;
+}
+
+int log_reopen(struct log *log, const char *path)
+{
+    int fd = open_file(path);
+    if (fd < 0)
+        return fd;
+    /* In one step: other threads write to this number all the time. */
+    int result = dup3(fd, log->fd, O_CLOEXEC) < 0 ? -errno : 0;
+    close(fd);
+    return result;
 }
 
 void log_release(struct log *log)

@@ -22,6 +22,9 @@ struct log {
 /* Logs to the end of the file, or to standard error when the path is empty. 0, or a negative errno;
  * then the log still works and goes to standard error. */
 int log_init(struct log *log, const char *path, enum log_level level);
+/* Opens the file again: whoever moved it away gets no more lines. Any thread may write meanwhile.
+ * 0, or a negative errno; then all stays as it was. */
+int log_reopen(struct log *log, const char *path);
 void log_release(struct log *log);
 void log_set_level(struct log *log, enum log_level level);
 void log_write(struct log *log, enum log_level level, const char *format, ...)

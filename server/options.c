@@ -405,5 +405,5 @@ void options_help(FILE *to)
         fprintf(to, info->default_text[0] ? " (default %s)\n" : "\n", info->default_text);
     }
     fprintf(to, "  --config FILE\n        read settings from this file\n"
-                "  --help, --version\n        print this, or the version, and end\n");
+                "  -h, --help, --version\n        print this, or the version, and end\n");
 }

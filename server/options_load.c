@@ -271,6 +271,8 @@ static int walk_next(struct walk *walk)
     if (walk->next == walk->end)
         return 0;
     const char *argument = *walk->next++;
+    if (strcmp(argument, "-h") == 0)
+        argument = "--help";
     if (!is_name(argument)) {
         bool is_more = walk->index >= 0 && walk->value &&
                        options_info((size_t)walk->index)->type == OPTION_LIST;

@@ -37,6 +37,7 @@
 #define RESERVED_FDS      64u /* loops, listeners, log: what is open besides clients */
 #define SHARDS_PER_WORKER 4u
 #define SECOND_MS         1000u
+#define SIGNAL_COUNT      3u
 #define LOOKS_TO_REST     10u /* that find nothing to do, before upkeep slows down */
 
 /* Since the start. */
@@ -69,7 +70,7 @@ struct server {
     unsigned idle_looks;     /* of upkeep, in a row */
     unsigned rested_seconds; /* in which nobody has had work */
     uv_async_t stop, work;
-    uv_signal_t signals[2];
+    uv_signal_t signals[SIGNAL_COUNT];
     uv_timer_t upkeep, second;
     unsigned stage; /* how many stages have started */
 };
@@ -481,8 +482,9 @@ static enum server_result start_listeners(struct server *server, char *error)
     raise_descriptor_limit(server);
     server->listeners = (struct listeners){
         .loop = &server->main.loop, .log = &server->log, .on_accept = on_accept, .context = server};
-    if (listeners_open(&server->listeners, server->options, error) < 0)
-        return SERVER_FAILED;
+    int result = listeners_open(&server->listeners, server->options, error);
+    if (result < 0)
+        return result == LISTENER_BAD_SETTING ? SERVER_BAD_SETUP : SERVER_FAILED;
     if (server->listeners.count > 0)
         return SERVER_OK;
     snprintf(error, SERVER_ERROR_BYTES,
@@ -510,6 +512,22 @@ static void on_signal(uv_signal_t *signal, int number)
     struct server *server = signal->data;
     log_write(&server->log, LOG_NOTICE, "%s: ending", number == SIGINT ? "SIGINT" : "SIGTERM");
     uv_stop(signal->loop);
+}
+
+/* The file has been moved away, by logrotate: a new one takes its name. */
+static void on_hangup(uv_signal_t *signal, int number)
+{
+    (void)number;
+    struct server *server = signal->data;
+    const char *path = server->options->logfile;
+    if (path[0] == '\0')
+        return;
+    int result = log_reopen(&server->log, path);
+    if (result < 0)
+        log_write(&server->log, LOG_WARNING, "SIGHUP: can't open %s: %s; logging goes on as before",
+                  path, strerror(-result));
+    else
+        log_write(&server->log, LOG_NOTICE, "SIGHUP: logging to %s anew", path);
 }
 
 /* Whether nothing happens. That is said to the workers a look before it is acted upon: what they
@@ -603,17 +621,20 @@ static void on_second(uv_timer_t *second)
 static enum server_result start_handles(struct server *server, char *error)
 {
     (void)error;
-    static const int numbers[2] = {SIGTERM, SIGINT};
+    static const struct {
+        int number;
+        uv_signal_cb act;
+    } signals[] = {{SIGTERM, on_signal}, {SIGINT, on_signal}, {SIGHUP, on_hangup}};
     uv_loop_t *loop = &server->main.loop;
     int result = uv_async_init(loop, &server->stop, on_stop);
     if (result < 0)
         return failed(error, "can't create the main loop", uv_strerror(result));
     uv_async_init(loop, &server->work, on_work); /* can't fail once there is one */
     server->stop.data = server->work.data = server;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < SIGNAL_COUNT; i++) {
         uv_signal_init(loop, &server->signals[i]);
         server->signals[i].data = server;
-        uv_signal_start(&server->signals[i], on_signal, numbers[i]);
+        uv_signal_start(&server->signals[i], signals[i].act, signals[i].number);
     }
     uv_timer_init(loop, &server->upkeep);
     uv_timer_init(loop, &server->second);
@@ -628,8 +649,9 @@ static void stop_handles(struct server *server)
     __atomic_store_n(&server->service.rests, 0, __ATOMIC_SEQ_CST); /* nobody is to wake it */
     uv_close((uv_handle_t *)&server->stop, NULL);
     uv_close((uv_handle_t *)&server->work, NULL);
-    uv_close((uv_handle_t *)&server->signals[0], NULL);
-    uv_close((uv_handle_t *)&server->signals[1], NULL);
+    for (unsigned i = 0; i < SIGNAL_COUNT; i++)
+        uv_close((uv_handle_t *)&server->signals[i], NULL);
+    signal(SIGHUP, SIG_IGN); /* a terminal that goes during the end does not spoil it */
     uv_close((uv_handle_t *)&server->upkeep, NULL);
     uv_close((uv_handle_t *)&server->second, NULL);
 }

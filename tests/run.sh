@@ -6,6 +6,7 @@
 #   run.sh suite BUILD          unit and end-to-end tests of one build
 #   run.sh unit BUILD [NAME]    unit tests of one build, or one of them
 #   run.sh e2e BUILD [NAME]     end-to-end tests of one build, or one module of them
+#   run.sh clients BUILD [NAME] the clients of npm against one build, or one of them
 set -u
 cd "$(dirname "$0")/.."
 # An allocation that can't be had is refused, as by libc; some tests ask for one.
@@ -42,6 +43,10 @@ run_tap() {
 
 unit() { # unit BUILD [NAME]
     local program
+    if [ -n "${2:-}" ] && [ ! -x "$1/tests/test_$2" ]; then
+        echo "no unit test of the name $2: there is no tests/test_$2.c" >&2
+        exit 2
+    fi
     for program in "$1"/tests/test_*; do
         [ -x "$program" ] && [ -f "$program" ] || continue
         case $program in *.o | *.d) continue ;; esac
@@ -50,16 +55,33 @@ unit() { # unit BUILD [NAME]
     done
 }
 
-e2e() { # e2e BUILD [NAME]
-    local scale=1 no_rss=""
+# What the tests are told of a build: sizes are divided by `scale`; see README.md for no_rss.
+judge_build() { # judge_build BUILD
+    scale=1 no_rss=""
     case $1 in
     *asan | *tsan | *hard) scale=20 no_rss=1 ;;
     esac
+}
+
+e2e() { # e2e BUILD [NAME]
+    judge_build "$1"
     local modules=${2:-$(/usr/bin/python3 tests/e2e/run.py --list-modules)}
     for module in $modules; do
-        run_tap "$1: e2e $module" env EBB_BIN="$1/ebb" EBB_E2E_SCALE=$scale \
-            EBB_E2E_NO_RSS=$no_rss timeout "${EBB_E2E_SECONDS:-600}" /usr/bin/python3 \
+        run_tap "$1: e2e $module" env E2E_BIN="$1/ebb" E2E_SCALE=$scale \
+            E2E_NO_RSS=$no_rss timeout "${E2E_SECONDS:-600}" /usr/bin/python3 \
             tests/e2e/run.py "$module"
+    done
+}
+
+clients() { # clients BUILD [NAME]
+    local client
+    judge_build "$1"
+    run_tap "npm ci" tests/clients/install.sh build/clients
+    ! grep -q '# SKIP' "$log" || return 0
+    for client in ${2:-node_redis ioredis memcached memjs}; do
+        run_tap "$1: client $client" env E2E_BIN="$1/ebb" E2E_NO_RSS=$no_rss \
+            NODE_PATH=build/clients/node_modules timeout "${E2E_SECONDS:-600}" \
+            node --test-reporter=tap "tests/clients/$client.js"
     done
 }
 
@@ -73,15 +95,18 @@ test)
             env CMOCKA_MESSAGE_OUTPUT=TAP "$program"
     done
     e2e build
+    clients build
     ;;
 suite)
     unit "$2"
     e2e "$2"
+    clients "$2"
     ;;
 unit) unit "$2" "${3:-}" ;;
 e2e) e2e "$2" "${3:-}" ;;
+clients) clients "$2" "${3:-}" ;;
 *)
-    sed -n '2,9p' "$0"
+    sed -n '2,10p' "$0"
     exit 2
     ;;
 esac

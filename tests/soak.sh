@@ -23,8 +23,8 @@ for round in 1 2 3; do
     done
 done
 step "a million random commands beside Redis and memcached" \
-    env EBB_E2E_COMMANDS=1000000 EBB_E2E_SECONDS=3600 tests/run.sh e2e build random_streams
-step "the scenes at full length" env EBB_E2E_LONG=1 EBB_E2E_SECONDS=3600 tests/run.sh e2e build scenes limit
+    env E2E_COMMANDS=1000000 E2E_SECONDS=3600 tests/run.sh e2e build random_streams
+step "the scenes at full length" env E2E_LONG=1 E2E_SECONDS=3600 tests/run.sh e2e build scenes limit
 step "the fuzzers" tests/fuzz/run.sh "$seconds"
 step "the memory benchmark" build/bench/memory all --server ebb --must-meet
 echo "soak: $failed steps failed"

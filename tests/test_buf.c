@@ -110,7 +110,7 @@ static void operate(struct ebb_buf *buf, struct shadow *shadow, uint64_t *seed)
 static void buf_behaves_like_a_string(void **state)
 {
     (void)state;
-    const char *given = getenv("EBB_TEST_SEED");
+    const char *given = getenv("TEST_SEED");
     uint64_t seed = given ? strtoull(given, NULL, 0) : (uint64_t)time(NULL);
     printf("# seed %llu\n", (unsigned long long)seed);
     static const size_t maxima[] = {0, 1, 100, 1500, SHADOW_MAX_BYTES};

@@ -391,8 +391,30 @@ static void mc_reads_a_get_with_all_the_keys_it_may_have(void **state)
 static void mc_refuses_the_binary_protocol(void **state)
 {
     (void)state;
-    expect("\x80\x0b", "! CLIENT_ERROR binary protocol not supported\n");
     expect("get k\r\n\x80\r\n", "get [k]\n= ERROR\n");
+    static const char request[25] = "\x80\x0b\0\0\0\0\0\0\0\0\0\0"
+                                    "OPAQ";
+    struct ebb_mc_parser parser;
+    struct ebb_mc_command command;
+    ebb_mc_parser_init(&parser, 1024);
+    ebb_mc_command_init(&command);
+    for (size_t had = 1; had < 24; had++) {
+        assert_int_equal(ebb_mc_parse(&parser, request, had, &command), 0);
+        assert_int_equal(parser.need_bytes, 24);
+    }
+    assert_int_equal(ebb_mc_parse(&parser, request, 24, &command), EBB_PROTO_EBAD);
+    assert_true(parser.is_binary);
+    struct ebb_buf out;
+    ebb_buf_init(&out, 1000);
+    ebb_mc_write_binary_error(&out, &parser.binary, parser.error);
+    static const char reply[] = "\x81\x0b\0\0\0\0\0\x83\0\0\0\x1d"
+                                "OPAQ"
+                                "\0\0\0\0\0\0\0\0"
+                                "binary protocol not supported";
+    assert_int_equal(ebb_buf_len(&out), sizeof(reply) - 1);
+    assert_memory_equal(ebb_buf_data(&out), reply, sizeof(reply) - 1);
+    ebb_buf_release(&out);
+    ebb_mc_command_release(&command);
 }
 
 /* ---- replies ---- */

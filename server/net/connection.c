@@ -160,7 +160,10 @@ static void load_parser(struct connection *connection)
 
 static void refuse_long_command(struct connection *connection)
 {
+    const struct options *options = connection_worker(connection)->config.service->options;
     dialect(connection)->refuse_long(&connection_worker(connection)->out);
+    overruns_tell(connection, "client-query-buffer-limit",
+                  options_number(&options->client_query_buffer_limit));
     connection_end(connection, CLOSE_BUFFER_LIMIT);
     unsent_flush(connection);
 }

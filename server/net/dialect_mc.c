@@ -108,8 +108,11 @@ static void run_command(struct connection *connection, struct cmd_context *conte
 static void refuse(struct connection *connection)
 {
     struct worker *worker = connection_worker(connection);
-    const char *error = worker->parser.mc.error;
-    if (error)
+    const struct ebb_mc_parser *parser = &worker->parser.mc;
+    const char *error = parser->error;
+    if (parser->is_binary)
+        ebb_mc_write_binary_error(&worker->out, &parser->binary, error);
+    else if (error)
         ebb_mc_write_line(&worker->out, error);
     log_write(worker->config.log, LOG_VERBOSE, "client %llu: %s",
               (unsigned long long)connection->client.id, error ? error : "no memory");

@@ -44,9 +44,9 @@ int listener_resolve(const char *word, int port, struct listener_address *addres
     if (result == EAI_NONAME)
         result = look_up(host, port, 0, &found);
     if (result != 0) {
-        snprintf(error, LISTENER_ERROR_BYTES, "can't listen on '%.64s': %s", host,
+        snprintf(error, LISTENER_ERROR_BYTES, "can't listen on '%.64s' (bind): %s", host,
                  gai_strerror(result));
-        return -1;
+        return result == EAI_MEMORY || result == EAI_SYSTEM ? -1 : LISTENER_BAD_SETTING;
     }
     int count = 0;
     for (struct addrinfo *at = found; at && count < max; at = at->ai_next) {
@@ -63,8 +63,10 @@ int listener_unix_address(const char *path, struct listener_address *address, ch
 {
     struct sockaddr_un *un = (struct sockaddr_un *)&address->address;
     if (strlen(path) >= sizeof(un->sun_path)) {
-        snprintf(error, LISTENER_ERROR_BYTES, "can't listen on %.120s: the path is too long", path);
-        return -1;
+        snprintf(error, LISTENER_ERROR_BYTES,
+                 "can't listen on %.120s: the path of a unixsocket has %zu bytes at most", path,
+                 sizeof(un->sun_path) - 1);
+        return LISTENER_BAD_SETTING;
     }
     memset(address, 0, sizeof(*address));
     un->sun_family = AF_UNIX;

@@ -13,6 +13,7 @@
 
 #define LISTENER_ERROR_BYTES 256
 #define LISTENER_NAME_BYTES  128
+#define LISTENER_BAD_SETTING (-2) /* result: what was asked for is no address */
 
 struct listener {
     uv_poll_t poll;
@@ -34,7 +35,7 @@ struct listener_address {
 };
 /* What a word of the option bind means, in numbers: an address, a host name, "*" for every IPv4
  * address, "::*" for every IPv6 address; a "-" in front makes an address that this machine lacks no
- * error. Returns how many, or -1 with a message. */
+ * error. Returns how many, or -1 or LISTENER_BAD_SETTING with a message. */
 int listener_resolve(const char *word, int port, struct listener_address *addresses, int max,
                      char *error);
 /* The address of a unix socket. */

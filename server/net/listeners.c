@@ -18,7 +18,7 @@ static int open_one(struct listeners *listeners, enum protocol protocol,
 {
     if (listeners->count == LISTENERS_MAX) {
         snprintf(error, LISTENER_ERROR_BYTES, "more than %u addresses to listen on", LISTENERS_MAX);
-        return -1;
+        return LISTENER_BAD_SETTING;
     }
     struct listener *listener = calloc(1, sizeof(*listener));
     if (!listener) {
@@ -45,14 +45,15 @@ static int open_word(struct listeners *listeners, enum protocol protocol, const 
     struct listener_address addresses[ADDRESSES_MAX];
     int count = listener_resolve(word, port, addresses, ADDRESSES_MAX, error);
     int opened = 0;
+    if (count < 0)
+        return count;
     for (int i = 0; i < count; i++) {
         int result = open_one(listeners, protocol, &addresses[i], error);
         if (result < 0)
-            return -1;
+            return result;
         opened += result == 0;
     }
-    bool may_be_missing = count >= 0 && word[0] == '-';
-    return opened > 0 || may_be_missing ? 0 : -1;
+    return opened > 0 || word[0] == '-' ? 0 : -1;
 }
 
 static int open_port(struct listeners *listeners, enum protocol protocol,
@@ -63,8 +64,9 @@ static int open_port(struct listeners *listeners, enum protocol protocol,
         char word[WORD_BYTES];
         size_t len = strcspn(at, " ");
         snprintf(word, sizeof(word), "%.*s", (int)len, at);
-        if (open_word(listeners, protocol, word, (int)port, error) < 0)
-            return -1;
+        int result = open_word(listeners, protocol, word, (int)port, error);
+        if (result < 0)
+            return result;
         at += len + (at[len] == ' ');
     }
     return 0;
@@ -75,20 +77,24 @@ static int open_path(struct listeners *listeners, const char *path, char *error)
     struct listener_address address;
     if (path[0] == '\0')
         return 0;
-    if (listener_unix_address(path, &address, error) < 0)
-        return -1;
-    return open_one(listeners, PROTOCOL_RESP, &address, error) == 0 ? 0 : -1;
+    int result = listener_unix_address(path, &address, error);
+    if (result == 0)
+        result = open_one(listeners, PROTOCOL_RESP, &address, error);
+    return result > 0 ? -1 : result;
 }
 
 int listeners_open(struct listeners *listeners, const struct options *options, char *error)
 {
-    if (open_port(listeners, PROTOCOL_RESP, options, options->port, error) == 0 &&
-        open_path(listeners, options->unixsocket, error) == 0 &&
-        open_port(listeners, PROTOCOL_MEMCACHED, options, options->memcached_port, error) == 0 &&
-        open_port(listeners, PROTOCOL_HTTP, options, options->http_port, error) == 0)
-        return 0;
-    listeners_close(listeners);
-    return -1;
+    int result = open_port(listeners, PROTOCOL_RESP, options, options->port, error);
+    if (result == 0)
+        result = open_path(listeners, options->unixsocket, error);
+    if (result == 0)
+        result = open_port(listeners, PROTOCOL_MEMCACHED, options, options->memcached_port, error);
+    if (result == 0)
+        result = open_port(listeners, PROTOCOL_HTTP, options, options->http_port, error);
+    if (result != 0)
+        listeners_close(listeners);
+    return result;
 }
 
 void listeners_announce(const struct listeners *listeners, const struct options *options)

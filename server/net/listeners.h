@@ -20,8 +20,8 @@ struct listeners {
 };
 
 /* Opens every port on every address of bind, and the unix socket; loop, log, on_accept and context
- * are set before. 0, or -1 with a message; then none is open. No listener at all is no error here.
- */
+ * are set before. 0, or -1 or LISTENER_BAD_SETTING with a message; then none is open. No listener
+ * at all is no error here. */
 int listeners_open(struct listeners *listeners, const struct options *options, char *error);
 /* Logs one line for each. */
 void listeners_announce(const struct listeners *listeners, const struct options *options);

@@ -87,6 +87,15 @@ static void close_broken(struct connection *connection, int error)
     connection_close(connection, has_left ? CLOSE_CLIENT : CLOSE_ERROR);
 }
 
+static void close_over_limit(struct connection *connection)
+{
+    const struct options *options = connection_worker(connection)->config.service->options;
+    if (connection->is_closing)
+        return;
+    overruns_tell(connection, "client-output-limit", options_number(&options->client_output_limit));
+    connection_close(connection, CLOSE_BUFFER_LIMIT);
+}
+
 /* ---- the write that is under way ---- */
 
 static void on_written(uv_write_t *request, int status);
@@ -179,7 +188,7 @@ static void keep(struct connection *connection, const struct outgoing *left)
     size_t total = connection->tcp.write_queue_size + ebb_buf_len(&unsent->waiting) + left->bytes;
     if (total > max_bytes ||
         !take(connection, left, is_first ? &unsent->sending : &unsent->waiting)) {
-        connection_close(connection, CLOSE_BUFFER_LIMIT);
+        close_over_limit(connection);
         return;
     }
     count(connection);
@@ -212,7 +221,7 @@ void unsent_flush(struct connection *connection)
     struct worker *worker = connection_worker(connection);
     struct outgoing outgoing;
     if (worker->out.failed || !splices_fit(&worker->splices, &worker->out, 0))
-        connection_close(connection, CLOSE_BUFFER_LIMIT);
+        close_over_limit(connection);
     outgoing_init(&outgoing, &worker->out, &worker->splices);
     if (worker->splices.count > 0)
         counter_add(&worker->counters.spliced_bytes, worker->splices.bytes);

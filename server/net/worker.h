@@ -20,6 +20,7 @@
 #include "../log.h"
 #include "../service.h"
 #include "../store/store.h"
+#include "overruns.h"
 #include "pending.h"
 
 #define WORKER_IN_BYTES       (64u * 1024) /* one read */
@@ -81,6 +82,7 @@ struct worker {
     struct ebb_mc_command mc_commands[WORKER_BATCH_MAX];
     struct worker_timing timing;
     struct command_clock clock;
+    struct overruns overruns;
     size_t counted_in_bytes, counted_out_bytes; /* what the counters hold for the buffers above */
     size_t claim_bytes;                         /* for the buffers above; see claims.h */
     bool was_used;                              /* since the last tick */

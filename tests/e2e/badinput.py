@@ -5,6 +5,7 @@ or a clean close, everybody else is served meanwhile, and the memory that it too
 import random
 import select
 import socket
+import struct
 import time
 
 import ebb
@@ -59,6 +60,11 @@ def resp_rubbish_is_refused(t):
     watch.finish()
 
 
+def binary_refusal(opcode, opaque):
+    text = b"binary protocol not supported"
+    return struct.pack(">BBHBBHI4s8x", 0x81, opcode, 0, 0, 0, 0x83, len(text), opaque) + text
+
+
 MEMCACHED_RUBBISH = (
     (b"get", b""), (b"set k 0 0 100\r\nabc", b""), (b"", b""), (b"get k", b""),
     (b"set k 0 0 5\r\nhello\r", b""), (b"\xff\xfe\xfd\r\n", b"ERROR\r\n"),
@@ -66,8 +72,10 @@ MEMCACHED_RUBBISH = (
     (b"set k 0 0 4294967295\r\nx", None), (b"set k 0 0 2147483648\r\n", None),
     (b"\x00" * 50 + b"\r\n", b"ERROR\r\n"), (b"x" * 100000, None),
     (b"get " + b"k" * 100000 + b"\r\n", None), (b"get" + b" k" * 50000, None),
-    (b"\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01" + bytes(13), None),
-    (b"\x80" * 100, None), (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", None))
+    (b"\x80\x00\x00\x01\x00\x00\x00\x00\x00\x00\x00\x01" + bytes(13),
+     binary_refusal(0, bytes(4))),
+    (b"\x80" * 100, binary_refusal(0x80, b"\x80" * 4)), (b"\x80" * 23, b""),
+    (b"POST / HTTP/1.1\r\nHost: x\r\n\r\n", None))
 
 
 @case()

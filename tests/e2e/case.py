@@ -25,12 +25,12 @@ import talk
 
 # Sizes are divided by SCALE and bounds on resident memory are dropped when RSS_COUNTS is false: for
 # builds with sanitizers or with shrunk constants, whose memory says nothing about the product's.
-SCALE = max(1, int(os.environ.get("EBB_E2E_SCALE") or "1"))
-RSS_COUNTS = (os.environ.get("EBB_E2E_NO_RSS") or "0") == "0"
+SCALE = max(1, int(os.environ.get("E2E_SCALE") or "1"))
+RSS_COUNTS = (os.environ.get("E2E_NO_RSS") or "0") == "0"
 SLOW_FACTOR = 1 if RSS_COUNTS else 10  # time allowed to a build that is slow on purpose
 
 # The scenes at the size of the design, for `make soak`; shorter ones say the same in `make test`.
-LONG = (os.environ.get("EBB_E2E_LONG") or "0") != "0"
+LONG = (os.environ.get("E2E_LONG") or "0") != "0"
 
 MIB = 1024 * 1024
 

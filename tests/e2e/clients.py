@@ -3,10 +3,15 @@
 python3-pymemcache, pylibmc and libmemcached's tools, memcached-tool and curl. Each is a test of its
 own and is skipped where the client is not installed."""
 
+import fcntl
 import importlib
 import os
 import pty
 import re
+import select
+import struct
+import subprocess
+import termios
 import time
 
 from case import SCALE, SLOW_FACTOR, Failed, Skipped, case, equal, program, true
@@ -17,6 +22,122 @@ def library(name):
         return importlib.import_module(name)
     except ImportError:
         raise Skipped("python3-%s is not installed" % name) from None
+
+
+class Terminal:
+    """A program on a terminal, as a person has it. What it shows comes without the codes that move
+    the cursor and colour the line while it is typed."""
+
+    CODES = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|\r")
+
+    def __init__(self, t, *command):
+        self.master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("4H", 40, 160, 0, 0))
+        environment = {**os.environ, "TERM": "xterm", "HOME": t.folder}
+        self.process = t.spawn(*command, stdin=slave, stdout=slave, stderr=slave, env=environment,
+                               start_new_session=True)
+        os.close(slave)
+        t.own(self)
+
+    def close(self):
+        os.close(self.master)
+
+    def until(self, pattern, seconds=10):
+        """What is shown up to and with the first match of the pattern."""
+        shown, end = "", time.monotonic() + seconds * SLOW_FACTOR
+        while not re.search(pattern, self.CODES.sub("", shown)):
+            ready, _, _ = select.select([self.master], [], [], max(0, end - time.monotonic()))
+            if not ready:
+                raise Failed("no %s in time in %r" % (pattern, shown))
+            try:
+                shown += os.read(self.master, 65536).decode("utf-8", "replace")
+            except OSError:  # the program has ended
+                raise Failed("it ended without %s after %r" % (pattern, shown)) from None
+        return self.CODES.sub("", shown)
+
+    def say(self, line, prompt):
+        """Types a line; returns what is shown between it and the next prompt."""
+        os.write(self.master, line.encode() + b"\r")
+        shown = self.until(r"\n(?s:.*)%s$" % prompt)
+        return re.sub(prompt + "$", "", shown.split("\n", 1)[1])
+
+
+@case()
+def redis_cli_talks_on_a_terminal(t):
+    """Prompt, help, each form of reply as it is printed for people, and what is refused."""
+    screen = Terminal(t, program("redis-cli"), "-p", str(t.server.resp_port))
+    prompt = r"127\.0\.0\.1:%d> " % t.server.resp_port
+    screen.until(prompt + "$")
+    for line, shown in (
+            ("SET k 'hello world'", "OK\n"), ("GET k", '"hello world"\n'),
+            ("GET nothing", "(nil)\n"), ("INCR n", "(integer) 1\n"),
+            ("MGET k nothing n", '1) "hello world"\n2) (nil)\n3) "1"\n'),
+            ("KEYS x*", "(empty array)\n"), ('SET b "\\x00\\xff"', "OK\n"),
+            ("GET b", '"\\x00\\xff"\n'),
+            ("INCR k", "(error) ERR value is not an integer or out of range\n"),
+            ("GET", "(error) ERR wrong number of arguments for 'get' command\n"),
+            ("lpush k 1",
+             "(error) ERR unknown command 'lpush', with args beginning with: 'k' '1' \n"),
+            ("SUBSCRIBE news", "Reading messages... (press Ctrl-C to quit)\n"
+             "(error) ERR unknown command 'SUBSCRIBE', with args beginning with: 'news' \n"),
+            ("MONITOR", "(error) ERR unknown command 'MONITOR', with args beginning with: \n"),
+            ("3 INCR n", "(integer) 2\n(integer) 3\n(integer) 4\n"),
+            ("SET k 'broken", "Invalid argument(s)\n"), ("PING", "PONG\n")):
+        equal(screen.say(line, prompt), shown, line)
+    said = screen.say("help getex", prompt)
+    true("GETEX" in said and "summary:" in said and "since: 6.2.0" in said, "help: " + said)
+    true("redis_version:" in screen.say("INFO server", prompt), "INFO")
+    inside = prompt[:-2] + r"\(TX\)> "
+    equal(screen.say("MULTI", inside), "OK\n", "MULTI")
+    equal(screen.say("INCR n", inside), "QUEUED\n", "INCR in it")
+    equal(screen.say("EXEC", prompt), "1) (integer) 5\n", "EXEC")
+    third = prompt[:-2] + r"\[3\]> "
+    equal(screen.say("SELECT 3", third), "OK\n", "SELECT")
+    equal(screen.say("DBSIZE", third), "(integer) 0\n", "DBSIZE in 3")
+    true(screen.say("HELLO 3", third).startswith('1# "server" => "redis"\n'), "HELLO 3")
+    equal(screen.say("GET nothing", third), "(nil)\n", "GET in RESP3")
+    os.write(screen.master, b"exit\r")
+    equal(screen.process.wait(10 * SLOW_FACTOR), 0, "its exit code")
+
+
+@case()
+def redis_cli_writes_formats(t):
+    client, cli = t.resp(), (program("redis-cli"), "-p", str(t.server.resp_port))
+    client.call("MSET", "a", 'say "hi"', "b", b"\xc3\xa4\n\0")
+    for words, wanted in (
+            (("--csv", "MGET", "a", "none"), '"say \\"hi\\"",NULL\n'), (("--csv", "DBSIZE"), "2\n"),
+            (("--csv", "GET", "b"), '"\\xc3\\xa4\\n\\x00"\n'),
+            (("--json", "MGET", "a", "none"), '["say \\"hi\\"",null]\n'),
+            (("--json", "CONFIG", "GET", "databases"), '{"databases":"16"}\n'),
+            (("--json", "-2", "CONFIG", "GET", "databases"), '["databases","16"]\n'),
+            (("--json", "DBSIZE"), "2\n"), (("--json", "GET", "b"), '"ä\\n\\u0000"\n'),
+            (("--quoted-json", "GET", "b"), '"\\\\xc3\\\\xa4\\\\n\\\\x00"\n'),
+            (("-d", ";", "MGET", "a", "a"), 'say "hi";say "hi"\n'),
+            (("--quoted-input", "STRLEN", '"b"'), "4\n")):
+        equal(t.run(*cli, *words).text, wanted, " ".join(words))
+    said = t.run(*cli, "-X", "here", "SET", "tagged", "here", stdin=b"\x00\xff\r\n").text
+    equal((said, client.call("GET", "tagged")), ("OK\n", b"\x00\xff\r\n"), "-X")
+
+
+@case()
+def redis_cli_is_refused_clearly(t):
+    """What there is not ends at once and says why, and the server goes on."""
+    cli = (program("redis-cli"), "-p", str(t.server.resp_port))
+    t.run(*cli, "SET", "a", "0")
+    for words, code, wanted in (
+            (("--rdb", "copy.rdb"), 1, "SYNC with master failed: -ERR unknown command 'SYNC'"),
+            (("--replica",), 1, "SYNC with master failed: -ERR unknown command 'SYNC'"),
+            (("--functions-rdb", "copy.rdb"), 1, "Failed requesting functions only RDB"),
+            (("-e", "MONITOR"), 1, "ERR unknown command 'MONITOR'"),
+            (("-e", "SUBSCRIBE", "a"), 1, "ERR unknown command 'SUBSCRIBE'"),
+            (("--hotkeys",), 1, "ERR An LFU maxmemory policy is not selected"),
+            (("-e", "EVAL", "return 1", "0"), 1, "ERR This server runs no Lua")):
+        done = t.run(*cli, *words, codes=(code,))
+        said = done.text + done.error_text
+        true(wanted in said, "%r: %s" % (words, said))
+    done = t.run(*cli, "--pipe", stdin=b"SET a 1\r\nNONSENSE\r\nSET b 2\r\n", codes=(1,))
+    true("errors: 1, replies: 3" in done.text, done.text)
+    equal(t.run(*cli, "DBSIZE").text, "2\n", "what the pipe has set")
 
 
 @case()
@@ -65,6 +186,12 @@ def redis_cli_scans(t):
     equal(sorted(set(said.split())), ["user:1%03d" % n for n in range(1000)], "--scan --pattern")
     said = t.run(program("redis-cli"), "-p", port, "--bigkeys").text
     true("""Biggest string found '"other"' has 5000 bytes""" in said, said)
+    said = t.run(program("redis-cli"), "-p", port, "--memkeys").text
+    found = re.search(r"""Biggest string found '"other"' has (\d+) bytes""", said)
+    true(found and int(found.group(1)) >= 5000 and "Sampled 3001 keys" in said, said)
+    counted = t.run(program("redis-cli"), "-p", port, "--scan", "--count", "7", codes=None)
+    if counted.returncode == 0:  # redis-cli 7.2 and later
+        equal(len(set(counted.text.split())), 3001, "--scan --count")
 
 
 @case()
@@ -87,6 +214,12 @@ def redis_cli_watches(t):
     said = t.run(cli, "-p", port, "--latency", "-i", "1", codes=None).text
     least, most, average, count = map(float, said.split()[:4])
     true(0 <= least <= average <= most and count > 20, "--latency: " + said)
+    history = t.spawn(cli, "-p", port, "--latency-history", "-i", "1", "--raw",
+                      stdout=subprocess.PIPE)
+    for _ in range(2):
+        words = history.stdout.readline().split()
+        true(len(words) == 4 and float(words[0]) <= float(words[2]) <= float(words[1]),
+             "--latency-history: %r" % words)
 
 
 @case(limit=60)
@@ -101,6 +234,12 @@ def redis_benchmark_runs(t):
         true("rror" not in said.text + said.error_text, said.text + said.error_text)
         t.measured("redis-benchmark -P 16 %s: %s" % (" ".join(more), ", ".join(
             "%s %.0f/s" % (name, float(rate)) for name, rate in rates)))
+    said = t.run(bench, "-p", port, "-t", "ping,set,get,incr,mset", "-P", "16", "-n", "2000",
+                 "--csv")
+    rows = [line.strip('"').split('","') for line in said.text.splitlines()]
+    equal([row[0] for row in rows], ["test", "PING_INLINE", "PING_MBULK", "SET", "GET", "INCR",
+                                     "MSET (10 keys)"], "its table")
+    true(all(float(figure) >= 0 for row in rows[1:] for figure in row[1:]), said.text)
     client = t.resp()
     true(int(client.call("GET", "counter:__rand_int__")) >= 100000 // SCALE, "the counter")
     true(client.call("DBSIZE") > 900 // SCALE, "keys were stored")
@@ -364,10 +503,16 @@ def libmemcached_tools_work(t):
     t.run(program("memexist", "memcexist"), servers, "a-file")
     t.run(program("memrm", "memcrm"), servers, "a-file")
     t.run(program("memexist", "memcexist"), servers, "a-file", codes=(1,))
-    t.run(program("memslap", "memcslap"), servers, "--concurrency=4", "--execute-number=1000",
-          "--test=set")
+    for test in ("set", "get", "mget"):
+        t.run(program("memslap", "memcslap"), servers, "--concurrency=4", "--execute-number=500",
+              "--test=" + test)
+    t.run(program("memping", "memcping"), servers)
+    said = t.run(program("memstat", "memcstat"), servers, "--server-version")
+    true("%d 1.6.27\n" % t.server.memcached_port in said.text + said.error_text, "--server-version")
     t.run(program("memflush", "memcflush"), servers)
     equal(t.resp().call("DBSIZE"), 0, "DBSIZE after memflush")
+    said = t.run(program("memaslap", "memcaslap"), servers, "-T", "1", "-c", "4", "-x", "2000").text
+    true("get_misses: 0\n" in said and "cmd_get: 1800\n" in said, said)
 
 
 @case()

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The program under test: started on free ports, watched through /proc and /metrics, ended.
 
-EBB_BIN names the program (default build/ebb of this tree). Options are given as on the command
+E2E_BIN names the program (default build/ebb of this tree). Options are given as on the command
 line; ports that are not given are chosen free. Nothing of the caller's EBB_* environment reaches
 the server, for these names are its options.
 """
@@ -40,7 +40,7 @@ def restore_limits():
 
 
 def binary():
-    return os.path.abspath(os.environ.get("EBB_BIN") or os.path.join(ROOT, "build", "ebb"))
+    return os.path.abspath(os.environ.get("E2E_BIN") or os.path.join(ROOT, "build", "ebb"))
 
 
 def free_port():

@@ -42,6 +42,7 @@ def help_and_version_are_printed(t):
     equal((code, err), (0, ""), "--help")
     equal([name for name in OPTIONS if not re.search(r"--%s\b" % name, out)], [], "not in --help")
     true("6379" in out and "11211" in out and "7379" in out, "--help shows the defaults")
+    equal(run(t, "-h"), (0, out, ""), "-h")
     code, out, err = run(t, "--version")
     equal((code, err), (0, ""), "--version")
     true(re.match(r"(?i)ebb.* \d+\.\d+\.\d+", out) and out.count("\n") == 1, "--version: " + out)
@@ -75,11 +76,13 @@ def wrong_options_name_themselves(t):
             file.write(text)
         code, _, err = run(t, "--config", path)
         true(code == 2 and named in err, "%r in a file: exit code %d, %r" % (text, code, err))
-
-
-    code, _, err = run(t, "--bind=name.invalid")
-    true(code in (1, 2) and "name.invalid" in err and err.count("\n") == 1,
-         "an address that is none: %d %r" % (code, err))
+    ports = ["--%s=%d" % (name, ebb.free_port())
+             for name in ("port", "memcached-port", "http-port")]
+    for option, named in (("--bind=name.invalid", "'name.invalid' (bind)"),
+                          ("--bind=127.0.0.1 1.2.3.4.5", "'1.2.3.4.5' (bind)"),
+                          ("--unixsocket=/tmp/" + "x" * 200, "unixsocket has 107 bytes at most")):
+        code, _, err = run(t, option, *ports)
+        true(code == 2 and named in err and err.count("\n") == 1, "%s: %d %r" % (option, code, err))
 
 
 @case()
@@ -393,6 +396,65 @@ def logs_go_where_told(t):
                        "--memcached-port=0", "--http-port=0")
     true(code in (1, 2) and "/nonexistent/folder/ebb.log" in err, "a log that cannot be: %d %r" %
          (code, err))
+
+
+@case()
+def a_hangup_opens_the_log_anew(t):
+    path, old = os.path.join(t.folder, "ebb.log"), os.path.join(t.folder, "ebb.log.1")
+    server = t.start("--logfile", path)
+    os.rename(path, old)
+    server.send_signal(signal.SIGHUP)
+    within(5, lambda: os.path.exists(path) and os.path.getsize(path) > 0, "no new log file")
+    before = os.path.getsize(old)
+    equal(t.resp(server).call("PING"), "PONG", "PING after SIGHUP")
+    server.stop()
+    with open(path) as file:
+        text = file.read()
+    true("SIGHUP: logging to %s anew" % path in text and "SIGTERM: ending" in text, text)
+    equal(os.path.getsize(old), before, "bytes of the old file")
+    server = t.start("--logfile", path)
+    os.remove(path)
+    os.mkdir(path)  # no file can take its place, so lines go where they went
+    server.send_signal(signal.SIGHUP)
+    equal(t.resp(server).call("PING"), "PONG", "PING after a SIGHUP in vain")
+    server.stop()
+    server = t.start()
+    server.send_signal(signal.SIGHUP)
+    equal(t.resp(server).call("PING"), "PONG", "PING after a SIGHUP that is for nobody")
+    server.stop()
+    true("SIGHUP" not in server.log_text(), server.log_text())
+
+
+@case()
+def who_is_closed_for_a_limit_is_told(t):
+    """One line a second at most, with the setting's name; the lines add up to the clients."""
+    server = t.start("--threads=1", "--client-output-limit=1mb", "--client-query-buffer-limit=1mb")
+    t.resp(server).call("SET", "k", "v" * 100000)
+    line = re.compile(r" warning +closing client \d+ \(127\.0\.0\.1:\d+\), which is over "
+                      r"([a-z-]+), 1048576 bytes(?:; (\d+) others since the last such line)?$",
+                      re.MULTILINE)
+
+    def close(count):
+        for _ in range(count):
+            client = t.resp(server, receive_bytes=4096)
+            client.send(talk.command("GET", "k") * 200)
+            within(5, lambda: client.is_closed(0.05), "20 MB unread and still served")
+
+    def count(text):
+        return sum(1 + int(others or 0) for _, others in line.findall(text))
+
+    close(5)
+    first = line.findall(server.log_text())
+    true(1 <= len(first) <= 5 and first[0] == ("client-output-limit", ""), server.log_text())
+    time.sleep(1.1)
+    close(1)
+    equal(count(server.log_text()), 6, "clients in\n" + server.log_text())
+    time.sleep(1.1)
+    client = t.resp(server)
+    client.send(b"*2\r\n$3\r\nGET\r\n$3000000\r\n" + b"x" * 2000000)
+    within(5, client.is_closed, "a command over its limit")
+    equal(line.findall(server.log_text())[-1], ("client-query-buffer-limit", ""), "the last line")
+    equal(server.metrics().sum("ebb_connections_closed_total", reason="buffer_limit"), 7, "counted")
 
 
 @case()

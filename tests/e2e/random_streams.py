@@ -2,7 +2,7 @@
 """Random commands, valid and not, for Ebb and for the real server beside it; every reply the same.
 
 The stream is made once from a printed seed, pipelined, and cut at random bytes, at other places
-for each server. EBB_E2E_SEED repeats a run, EBB_E2E_COMMANDS makes it longer. Replies whose order
+for each server. E2E_SEED repeats a run, E2E_COMMANDS makes it longer. Replies whose order
 or moment is nobody's promise are compared as far as the promise goes: see comparable_resp().
 """
 
@@ -18,7 +18,7 @@ import talk
 from case import SCALE, case, equal, shown, true
 from protocol import WIRE, DIFFERENCES, start_memcached, start_redis, unnumbered
 
-COMMANDS = int(os.environ.get("EBB_E2E_COMMANDS") or 20000) // SCALE
+COMMANDS = int(os.environ.get("E2E_COMMANDS") or 20000) // SCALE
 BATCH = 250
 LIMIT = max(90, COMMANDS // 800)  # seconds
 
@@ -270,7 +270,7 @@ def exchange_in_pieces(wire, data, chance, count):
 
 
 def compare_resp(t, version):
-    seed = int(os.environ.get("EBB_E2E_SEED") or random.randrange(1 << 32))
+    seed = int(os.environ.get("E2E_SEED") or random.randrange(1 << 32))
     t.note("seed %d" % seed)
     chance = random.Random(seed)
     maker = RespMaker(chance)
@@ -457,7 +457,7 @@ def marked(wire, commands, token, send):
 def memcached_stream_is_answered_as_by_memcached(t):
     """memcached itself is asked command by command: a get of a key too long makes 1.6.18 forget the
     replies it still owes. CAS numbers are used with the server that gave them out."""
-    seed = int(os.environ.get("EBB_E2E_SEED") or random.randrange(1 << 32))
+    seed = int(os.environ.get("E2E_SEED") or random.randrange(1 << 32))
     t.note("seed %d" % seed)
     chance = random.Random(seed)
     maker = MemcachedMaker(chance)

@@ -8,7 +8,7 @@
     tests/e2e/run.py --list                  names only (--list-modules: of the modules)
 
 Each test gets a fresh server unless it asks otherwise, and a time limit. The exit code is 0 when
-none failed. EBB_BIN, EBB_E2E_SCALE and EBB_E2E_NO_RSS are explained in tests/README.md.
+none failed. E2E_BIN, E2E_SCALE and E2E_NO_RSS are explained in tests/README.md.
 """
 
 import importlib
@@ -112,7 +112,7 @@ def main(words):
         print("\n".join(name for name, _ in tests))
         return 0
     if not os.access(ebb.binary(), os.X_OK):
-        sys.exit("run.py: no program at %s (EBB_BIN)" % ebb.binary())
+        sys.exit("run.py: no program at %s (E2E_BIN)" % ebb.binary())
     signal.signal(signal.SIGALRM, on_alarm)
     print("1..%d" % len(tests), flush=True)
     failed = []

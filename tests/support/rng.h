@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* rng.h: a small seeded generator for randomised tests (xorshift64*, Vigna 2014), and the seed.
  *
- * A test starts with rng_start("what"), which prints the seed: EBB_TEST_SEED in the environment
+ * A test starts with rng_start("what"), which prints the seed: TEST_SEED in the environment
  * repeats a run. It also knows how much a build can afford: SCALED(n) is n in a plain build and a
  * share of it under a sanitizer or with shrunken constants.
  */
@@ -61,9 +61,9 @@ static inline bool rng_once_in(struct rng *rng, uint64_t n)
 
 static inline struct rng rng_start(const char *what)
 {
-    const char *text = getenv("EBB_TEST_SEED");
+    const char *text = getenv("TEST_SEED");
     uint64_t seed = text != NULL ? strtoull(text, NULL, 0) : RNG_SEED_DEFAULT;
-    printf("# %s: EBB_TEST_SEED=%llu\n", what, (unsigned long long)seed);
+    printf("# %s: TEST_SEED=%llu\n", what, (unsigned long long)seed);
     fflush(stdout); /* an assertion in the code under test ends the program at once */
     return rng_seeded(seed);
 }

@@ -185,6 +185,7 @@ static void process_resident_is_what_a_walk_counts(void **state)
     size_t walked = rollup_bytes();
     struct process_memory now = look(*state);
     assert_near(now.resident_bytes, walked);
+    assert_near(process_resident_bytes(*state), walked);
     assert_int_equal(now.resident_bytes, now.anon_bytes + now.file_bytes + now.shmem_bytes);
     assert_true(now.resident_peak_bytes >= now.resident_bytes);
     assert_true(now.virtual_bytes > now.resident_bytes);

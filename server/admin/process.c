@@ -51,14 +51,25 @@ bool process_parse_status(const char *text, struct process_memory *memory)
     return memory->resident_bytes > 0;
 }
 
-int process_read_memory(struct process *process, struct process_memory *memory)
+static bool read_status(struct process *process, struct process_memory *memory)
 {
     char text[STATUS_BYTES];
     ssize_t len = pread(process->status_fd, text, sizeof text - 1, 0);
     if (len <= 0)
-        return -1;
+        return false;
     text[len] = '\0';
-    if (!process_parse_status(text, memory))
+    return process_parse_status(text, memory);
+}
+
+size_t process_resident_bytes(struct process *process)
+{
+    struct process_memory memory;
+    return read_status(process, &memory) ? memory.resident_bytes : 0;
+}
+
+int process_read_memory(struct process *process, struct process_memory *memory)
+{
+    if (!read_status(process, memory))
         return -1;
     size_t bytes[AREA_KIND_COUNT];
     int result = areas_read(process->areas, memory->thread_count, bytes);

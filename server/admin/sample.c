@@ -12,6 +12,8 @@
 #define REFRESH_COST_FACTOR 100u
 #define AROUND_NS           (2 * NS_PER_SECOND) /* older is too old for who asks */
 #define REPEAT_NS           (10 * NS_PER_SECOND)
+#define LOOKS_MAX           3u
+#define STILL_SHARE         256u /* so much of what is resident, 0.4 %, is no movement */
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -115,16 +117,31 @@ void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory
 
 /* ---- taking ---- */
 
+/* The kernel and the store are asked one after the other. When resident memory has moved meanwhile,
+ * as under load when this thread had to wait for a processor in between, they are asked again. */
+static int look(struct sampler *sampler, struct sample *now)
+{
+    for (unsigned tries = 0; tries < LOOKS_MAX; tries++) {
+        if (process_read_memory(sampler->process, &now->memory) != 0)
+            return -1;
+        store_stats(sampler->service->store, &now->store);
+        sampler->service->counters_total(sampler->service->server, &now->counters);
+        size_t before = now->memory.resident_bytes;
+        size_t after = process_resident_bytes(sampler->process);
+        if ((after > before ? after - before : before - after) <= before / STILL_SHARE)
+            break;
+    }
+    return 0;
+}
+
 /* If /proc fails the last look stays: an old truth, with its time, rather than zeros. */
 void sampler_take(struct sampler *sampler)
 {
     const struct sample before = sampler->last;
     uint64_t begin_ns = thread_cpu_ns();
     struct sample now = {.time_seconds = unix_seconds(), .taken_ns = monotonic_ns()};
-    if (process_read_memory(sampler->process, &now.memory) != 0)
+    if (look(sampler, &now) != 0)
         return;
-    store_stats(sampler->service->store, &now.store);
-    sampler->service->counters_total(sampler->service->server, &now.counters);
     now.connection_bytes = connection_bytes(&now.counters);
     now.cpu_seconds = process_cpu_seconds();
     now.environment = sampler->environment;

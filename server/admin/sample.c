@@ -97,6 +97,8 @@ void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory
         .live_peak_bytes = sample->live_peak.bytes,
         .items = store->items,
         .clients = connections[PROTOCOL_RESP] + connections[PROTOCOL_MEMCACHED],
+        .unread_bytes = sample->counters.output_bytes,
+        .unfinished_bytes = sample->counters.input_bytes,
         .part_count = PART_COUNT,
         .skew_bytes = sample->parts.skew_bytes,
         .reclaimable_bytes =

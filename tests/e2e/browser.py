@@ -11,6 +11,7 @@ import threading
 import time
 
 import ebb
+import situations
 from case import MIB, RSS_COUNTS, SCALE, Skipped, case, equal, mib, program, true, within
 from scenes import Values
 from webdriver import Browser
@@ -224,6 +225,15 @@ def page_can_be_read_and_used_by_all(t):
     window.press("\ue014", "\ue015")
     true(re.match(r"arena \d+, page \d+: ", window.run(
         "return document.getElementById('map-cell').textContent")), "a page of the map in words")
+    no_complaints(window)
+
+
+@case(limit=120)
+def page_names_the_cause_and_the_remedy(t):
+    window = browser(t)
+    tellers = [lambda: window.run("return document.getElementById('verdict').innerText")]
+    for prepared in situations.ALL:
+        prepared(t, tellers)
     no_complaints(window)
 
 

@@ -165,10 +165,6 @@ void exposition_end(struct exposition *to)
 
 /* Whole numbers up to 2^53, where doubles are exact. */
 #define WHOLE_MAX 9007199254740992.0
-/* Below it a double has every billionth exactly: its count and 10^9 are whole numbers. */
-#define BILLIONTHS_MAX 1e6
-#define BILLION        1e9
-
 /* digits * 10^(exponent + 1 - len), as %g would write it. */
 static size_t place_point(char *text, const char *digits, size_t len, int exponent)
 {
@@ -200,18 +196,27 @@ static size_t place_point(char *text, const char *digits, size_t len, int expone
     return (size_t)(at - text);
 }
 
-/* Counts of nanoseconds and round bounds, which are nearly all we have. 0: it is none. */
-static size_t format_billionths(char *text, double value)
+/* A whole number of `scale`ths, a power of ten; both are below 2^53, so that their quotient is the
+ * double nearest to the decimal. 0: it is none. */
+static size_t format_parts(char *text, double value, double scale, int scale_digits)
 {
     char digits[EBB_NUM_TEXT_BYTES];
-    uint64_t count = (uint64_t)(value * BILLION + 0.5);
-    if (count == 0 || (double)count / BILLION != value)
+    uint64_t count = (uint64_t)(value * scale + 0.5);
+    if (count == 0 || (double)count / scale != value)
         return 0;
     size_t len = ebb_format_u64(digits, count);
-    int exponent = (int)len - 10;
+    int exponent = (int)len - 1 - scale_digits;
     while (digits[len - 1] == '0')
         len--;
     return place_point(text, digits, len, exponent);
+}
+
+/* Counts of nanoseconds, moments in milliseconds, round bounds: nearly all that we have. */
+static size_t format_counted(char *text, double value)
+{
+    if (value < WHOLE_MAX / 1e9)
+        return format_parts(text, value, 1e9, 9);
+    return value < WHOLE_MAX / 1e3 ? format_parts(text, value, 1e3, 3) : 0;
 }
 
 static size_t format_any(char *text, double value)
@@ -241,7 +246,7 @@ size_t exposition_format_double(char *text, double value)
         text[len] = '\0';
         return len;
     }
-    size_t len = value < BILLIONTHS_MAX ? format_billionths(text, value) : 0;
+    size_t len = format_counted(text, value);
     if (len == 0)
         return format_any(text, value);
     text[len] = '\0';

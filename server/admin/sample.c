@@ -32,11 +32,10 @@ uint64_t thread_cpu_ns(void)
     return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+/* In whole milliseconds: nobody asks for more, and it is told in fewer digits. */
 static double unix_seconds(void)
 {
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+    return (double)(clock_ns(CLOCK_REALTIME) / 1000000) / 1e3;
 }
 
 bool sample_is_behind(const struct sample *sample)

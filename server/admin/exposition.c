@@ -165,6 +165,8 @@ void exposition_end(struct exposition *to)
 
 /* Whole numbers up to 2^53, where doubles are exact. */
 #define WHOLE_MAX 9007199254740992.0
+/* Half of it: there doubles lie closer together than the parts that are counted. */
+#define COUNTED_MAX (WHOLE_MAX / 2)
 /* digits * 10^(exponent + 1 - len), as %g would write it. */
 static size_t place_point(char *text, const char *digits, size_t len, int exponent)
 {
@@ -214,9 +216,9 @@ static size_t format_parts(char *text, double value, double scale, int scale_dig
 /* Counts of nanoseconds, moments in milliseconds, round bounds: nearly all that we have. */
 static size_t format_counted(char *text, double value)
 {
-    if (value < WHOLE_MAX / 1e9)
+    if (value < COUNTED_MAX / 1e9)
         return format_parts(text, value, 1e9, 9);
-    return value < WHOLE_MAX / 1e3 ? format_parts(text, value, 1e3, 3) : 0;
+    return value < COUNTED_MAX / 1e3 ? format_parts(text, value, 1e3, 3) : 0;
 }
 
 static size_t format_any(char *text, double value)

@@ -6,6 +6,7 @@
 #include "facts.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,13 +81,17 @@ static void say_process(const struct memory_facts *facts, struct ebb_buf *out)
 
 static bool say_limit(const struct memory_facts *facts, struct ebb_buf *out)
 {
-    if (facts->limit_bytes == 0 || facts->resident_bytes < facts->limit_bytes / 20 * 19)
+    bool is_full = facts->resident_bytes >= facts->limit_bytes / 20 * 19;
+    bool is_evicting = facts->evicted_per_second > 0;
+    if (facts->limit_bytes == 0 || !(is_full || is_evicting))
         return false;
-    ebb_buf_printf(out,
-                   "That is %.0f %% of the limit of %s: store less, let items expire, or raise "
-                   "maxmemory.\n",
+    ebb_buf_printf(out, "That is %.0f %% of the limit of %s",
                    100 * (double)facts->resident_bytes / (double)facts->limit_bytes,
                    amount(facts->limit_bytes).text);
+    if (is_evicting)
+        ebb_buf_printf(out, ", and items are evicted to stay below it: %.0f a second",
+                       ceil(facts->evicted_per_second));
+    ebb_buf_printf(out, ". Store less, let items expire, or raise maxmemory.\n");
     return true;
 }
 

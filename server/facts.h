@@ -34,6 +34,7 @@ struct memory_facts {
     size_t idle_bytes, keep_bytes; /* free and resident; of these, kept for demand to come */
     double window_seconds;         /* how far back trim looks for it */
     double follow_lag_seconds;
+    double evicted_per_second; /* items, since the look before */
     size_t swap_bytes, anon_huge_bytes;
     bool is_compacting;
 };

@@ -121,6 +121,11 @@ static void verdict_names_limit_swap_overhead_and_the_unnamed(void **state)
     struct memory_facts facts = healthy();
     facts.limit_bytes = 112 * MIB;
     assert_says(&facts, "98 % of the limit of 112.0 MiB", true);
+    facts.evicted_per_second = 27000.4;
+    assert_says(&facts, "98 % of the limit of 112.0 MiB, and items are evicted", true);
+    facts.limit_bytes = 200 * MIB; /* there may be more room than is left for keys */
+    assert_says(&facts, "55 % of the limit of 200.0 MiB, and items", true);
+    assert_says(&facts, "to stay below it: 27001 a second. Store less", true);
     facts = healthy();
     facts.swap_bytes = 5 * MIB;
     assert_says(&facts, "swapped 5.0 MiB out", true);

@@ -61,6 +61,11 @@ static struct peak peak_of(const struct peak *before, size_t bytes, double now_s
     return bytes > before->bytes ? (struct peak){bytes, now_seconds} : *before;
 }
 
+static double rate(uint64_t count, uint64_t ns)
+{
+    return ns == 0 ? 0 : (double)count * 1e9 / (double)ns;
+}
+
 static void remember(struct sampler *sampler, const struct sample *before)
 {
     struct sample *now = &sampler->last;
@@ -71,6 +76,8 @@ static void remember(struct sampler *sampler, const struct sample *before)
     size_t live = most(now->store.live_peak_bytes, now->live_bytes);
     now->resident_peak = peak_of(&before->resident_peak, resident, now->time_seconds);
     now->live_peak = peak_of(&before->live_peak, live, now->time_seconds);
+    now->evicted_per_second =
+        rate(now->store.evicted - before->store.evicted, now->taken_ns - before->taken_ns);
     if (!sample_is_behind(now))
         sampler->behind_since_ns = 0;
     else if (sampler->behind_since_ns == 0)
@@ -107,6 +114,7 @@ void sample_facts(const struct sample *sample, size_t limit_bytes, struct memory
         .keep_bytes = store->pool.keep_bytes,
         .window_seconds = (double)store->pool.window_ms / 1e3,
         .follow_lag_seconds = sample->follow_lag_seconds,
+        .evicted_per_second = sample->evicted_per_second,
         .swap_bytes = sample->memory.swap_bytes,
         .anon_huge_bytes = sample->environment.anon_huge_bytes,
         .is_compacting = store->compaction_active != 0,

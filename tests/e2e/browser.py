@@ -237,6 +237,18 @@ def page_names_the_cause_and_the_remedy(t):
     no_complaints(window)
 
 
+@case(limit=60)
+def page_says_of_when_it_is_when_the_server_has_gone(t):
+    window = browser(t)
+    no_complaints(window)
+    t.server.stop()
+    verdict = "return document.getElementById('verdict').innerText"
+    within(20, lambda: re.match(r"No answer \(.+\)\. All that is shown here is of \d+:\d+:\d+",
+                                window.run(verdict)), "the page takes the past for the present")
+    equal(window.run("return document.getElementById('state').textContent"), "▲ no answer", "state")
+    true(figures(window)["resident"][1].endswith("MiB"), "the last figure is gone")
+
+
 @case(limit=90)
 def buttons_act_for_who_has_the_token(t):
     window = browser(t)

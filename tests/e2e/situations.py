@@ -7,6 +7,7 @@ A teller is a function that returns what somebody is told now, as one text.
 
 import json
 import re
+import threading
 import time
 
 import talk
@@ -92,4 +93,26 @@ def values_in_flight(t, tellers):
     say_no_more(tellers, "buffers")
 
 
-ALL = (idle_reserve, client_buffers, values_in_flight)
+def at_the_limit(t, tellers):
+    """More is written than there is room for, all the time."""
+    client, values, ends = t.resp(), Values(1000, b"e"), threading.Event()
+
+    def write():
+        while not ends.is_set():
+            values.store(client, range(30000 // SCALE))
+
+    client.call("CONFIG", "SET", "maxmemory", "%d" % (t.server.rss() + 10 * MIB // SCALE))
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        say(tellers, r"That is \d+ % of the limit of [\d.]+ MiB, and items are evicted to stay below "
+            r"it: [1-9]\d* a second\. Store less, let items expire, or raise maxmemory")
+    finally:
+        ends.set()
+        writer.join()
+    say_no_more(tellers, "evicted")
+    client.call("CONFIG", "SET", "maxmemory", "0")
+    client.call("FLUSHALL")
+
+
+ALL = (idle_reserve, client_buffers, values_in_flight, at_the_limit)

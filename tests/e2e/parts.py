@@ -96,7 +96,7 @@ class Load:
                 raise Failed("%s: %s" % (self.what, look))
 
 
-@case(limit=120)
+@case(limit=240)
 def in_every_phase_of_w3(t):
     """Values of 100 bytes, rewritten; 90 % deleted at random; values of 130 bytes, rewritten."""
     client, dice, count = t.resp(), random.Random(3), 500000 // SCALE
@@ -126,7 +126,7 @@ def in_every_phase_of_w3(t):
     equal([look.parts[p] for p in ("live", "item_header")], [0, 0], "parts of no items")
 
 
-@case(limit=90)
+@case(limit=180)
 def with_values_of_all_sizes(t):
     client, count = t.resp(), 200000 // SCALE
     small, medium = Values(100, b"s"), Values(3000, b"m")
@@ -145,7 +145,7 @@ def with_values_of_all_sizes(t):
     at_rest(t, "most deleted")
 
 
-@case(limit=120)
+@case(limit=240)
 def under_a_thousand_connections(t):
     client, count = t.resp(), 1000 // SCALE
     others = [t.resp() for _ in range(count)]
@@ -174,7 +174,7 @@ def under_a_thousand_connections(t):
     equal(client.call("DBSIZE"), count, "keys")
 
 
-@case(limit=120)
+@case(limit=240)
 def with_large_values_in_flight(t):
     """Slow readers of values that are deleted while they wait. All of it is more than the server
     looks at page by page: then what malloc holds is what is left, and that may not grow."""
@@ -203,7 +203,7 @@ def with_large_values_in_flight(t):
         true(look.resident < 12 * MIB, "%s are left" % mib(look.resident))
 
 
-@case(limit=60)
+@case(limit=120)
 def at_the_limit(t):
     """Evicting all the time, values of all sizes."""
     server = t.start("--maxmemory=48mb")

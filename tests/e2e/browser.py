@@ -233,7 +233,7 @@ def page_can_be_read_and_used_by_all(t):
     no_complaints(window)
 
 
-@case(limit=120)
+@case(limit=240)
 def page_names_the_cause_and_the_remedy(t):
     window = browser(t)
     tellers = [lambda: window.run("return document.getElementById('verdict').innerText")]

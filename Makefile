@@ -53,7 +53,7 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/*/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc install deps \
+.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc bench-tide compare install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -128,6 +128,13 @@ bench-hit: build bench-programs ## misses at equal resident memory, beside redis
 bench-speed: build bench-programs ## speed beside the loop's own limit, redis-server and memcached (SWEEP=1, ARGS="--quick")
 	@$(B)/bench/race $(if $(SWEEP),sweep) --binary $(B)/ebb $(ARGS)
 
+compare: build tide ## how memory comes back, all scenarios on Ebb, redis-server, memcached: one report (SCALE=0.1 SCENARIOS="w3 scenes")
+	@SCALE='$(SCALE)' SCENARIOS='$(SCENARIOS)' SERVERS='$(SERVERS)' bench/tide/compare.sh $(B)/tide $(B)/ebb $(B)/compare
+
+bench-tide: build tide ## whether tide is what holds a server up, beside redis-benchmark
+	@bench/tide/speed.py $(B)/tide '$(CURDIR)/$(B)/ebb --port %p --memcached-port 0 --http-port 0 --loglevel warning' \
+	    'redis-server --port %p --save ""'
+
 bench-alloc: bench-programs ## W1..W8 and the scenes on the bare allocator, beside other mallocs
 	@bench/alloc.sh $(B)/bench/alloc
 
@@ -137,6 +144,7 @@ install: build tide library ## install the server, tide and the allocator's libr
 	install -D -m 644 $(B)/libebb_alloc.a $(DESTDIR)$(PREFIX)/lib/libebb_alloc.a
 	install -D -m 755 $(B)/$(SONAME) $(DESTDIR)$(PREFIX)/lib/$(SONAME)
 	install -D -m 755 $(B)/tide $(DESTDIR)$(PREFIX)/bin/tide
+	install -D -m 644 bench/tide/tide.1 $(DESTDIR)$(PREFIX)/share/man/man1/tide.1
 	ln -sf $(SONAME) $(DESTDIR)$(PREFIX)/lib/libebb_alloc.so
 	@mkdir -p $(DESTDIR)$(PREFIX)/lib/pkgconfig
 	sed 's|@PREFIX@|$(PREFIX)|; s|@VERSION@|$(VERSION)|' alloc/ebb_alloc.pc.in \
@@ -208,7 +216,7 @@ $(B)/bench/drive: $(B)/bench/speed/driver.o $(SPEED_COMMON)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/race: $(patsubst %,$(B)/bench/speed/%.o,race plan cores spread reach ring courses) $(SPEED_COMMON)
+$(B)/bench/race: $(patsubst %,$(B)/bench/speed/%.o,race plan cores spread reach ring courses stalls crowd workers scrapes) $(B)/bench/probe.o $(SPEED_COMMON)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 

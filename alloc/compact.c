@@ -17,6 +17,7 @@
 #define BATCH_OBJECTS  16u          /* look at the clock after so many objects */
 #define BATCH_BYTES    (32u * 1024) /* or so many bytes */
 #define VICTIMS_LOOKED 8u           /* of one bucket's list */
+#define SETTLE_NS      UINT64_C(5000000000)
 
 #define CACHE_LINE_BYTES 64u
 #define PREFETCH_BYTES   256u
@@ -240,6 +241,13 @@ static bool evacuate(struct ebb_heap *heap, uint64_t deadline_ns)
 
 /* ---- one slice ---- */
 
+static enum compact_phase phase_of(const struct ebb_heap *heap)
+{
+    if (heap->active_reason != EBB_REASON_NONE)
+        return COMPACT_ACTIVE;
+    return now_ns(heap) < heap->settles_ns ? COMPACT_SETTLING : COMPACT_CALM;
+}
+
 static enum ebb_reason decide(const struct ebb_heap *heap, enum ebb_urge urge)
 {
     struct compact_view view = {
@@ -248,9 +256,21 @@ static enum ebb_reason decide(const struct ebb_heap *heap, enum ebb_urge urge)
         .small_bytes =
             COMPACT_SMALL_BYTES / __atomic_load_n(&heap->pool->heap_count, __ATOMIC_RELAXED),
         .urge = urge,
-        .active = heap->active_reason != EBB_REASON_NONE,
+        .phase = phase_of(heap),
     };
     return policy_compact(&view);
+}
+
+/* What began while calm is followed by a time of settling; what begins in that time does not make
+ * it longer, or a heap that is only churned would never come to rest. */
+static void begin_cycle(struct ebb_heap *heap, enum ebb_reason why)
+{
+    if (heap->active_reason == EBB_REASON_NONE) {
+        heap->compact_cycles[why]++;
+        if (phase_of(heap) == COMPACT_CALM)
+            heap->settles_ns = now_ns(heap) + SETTLE_NS;
+    }
+    heap->active_reason = why;
 }
 
 /* The victim of the last slice, if it still makes sense; else a new one. */
@@ -284,9 +304,7 @@ enum ebb_compact_result ebb_compact(struct ebb_heap *heap, enum ebb_urge urge, u
             heap->active_reason = EBB_REASON_NONE;
             break;
         }
-        if (heap->active_reason == EBB_REASON_NONE)
-            heap->compact_cycles[why]++;
-        heap->active_reason = why;
+        begin_cycle(heap, why);
         size_t spans = heap->freed_spans;
         evacuate(heap, begin + max_ns);
         if (heap->victim == 0 && heap->freed_spans == spans) { /* no memory to move into */

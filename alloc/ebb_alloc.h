@@ -163,9 +163,9 @@ void ebb_due_note(struct ebb_heap *heap, ebb_ref ref, uint64_t due);
  * gone), never too late. */
 uint64_t ebb_due_next(const struct ebb_heap *heap);
 /* Visits every object of the span with the earliest note, if that is <= now. `visit` returns the
- * object's due time (0: none) and may free that object (then returns 0) through ebb_free(), nothing
- * else. The span is then due at the least of these, but not before `not_before`. Returns the number
- * of objects visited, 0 when nothing is due. */
+ * object's due time (0: none) and may free that object (then returns 0), or those it has been shown
+ * before, through ebb_free(), nothing else. The span is then due at the least of these, but not
+ * before `not_before`. Returns the number of objects visited, 0 when nothing is due. */
 size_t ebb_due_visit(struct ebb_heap *heap, uint64_t now, uint64_t not_before,
                      uint64_t (*visit)(void *context, ebb_ref ref, void *data), void *context);
 

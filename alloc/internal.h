@@ -252,6 +252,7 @@ struct ebb_heap {
     span_id victim;                               /* being evacuated, 0: none */
     uint16_t victim_class;                        /* of the last victim */
     enum ebb_reason active_reason;                /* compaction under way, EBB_REASON_NONE: none */
+    uint64_t settles_ns;                          /* until then COMPACT_SETTLING */
     bool is_exempt;                               /* from the pool's limit */
     struct pinned *pinned;                        /* pinned_spans of them */
     size_t pinned_spans, pinned_capacity, pinned_pages;
@@ -295,12 +296,17 @@ ebb_ref large_move(struct ebb_heap *heap, span_id id, size_t bytes);
 void due_set(struct ebb_heap *heap, span_id id, uint64_t due); /* UINT64_MAX: out of the heap */
 
 /* policy.c */
+enum compact_phase {
+    COMPACT_CALM,     /* nothing has been compacted for a while */
+    COMPACT_SETTLING, /* for some seconds after something has */
+    COMPACT_ACTIVE,   /* it is under way */
+};
 struct compact_view {
     size_t slot_bytes; /* live */
     size_t reclaimable_bytes;
     size_t small_bytes;
     enum ebb_urge urge;
-    bool active;
+    enum compact_phase phase;
 };
 enum ebb_reason policy_compact(const struct compact_view *view);
 /* What evacuation could free of one class, in bytes. */

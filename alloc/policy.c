@@ -3,12 +3,17 @@
  *
  * Waste is what evacuation could free: whole spans' worth of free slots, class by class. It is held
  * in a band of the bytes in slots, so that a heap in steady state, which refills the slots it
- * frees, is left alone and copies nothing.
+ * frees, is left alone and copies nothing. A load that shifts from some sizes to others makes waste
+ * as long as it does: what has been compacted just now is compacted again the sooner.
  */
 #include "internal.h"
 
-#define BAND_START_DIVISOR 32u /* waste above 1/32 of the bytes in slots: start */
-#define BAND_STOP_DIVISOR  64u /* below 1/64: stop */
+/* Of the bytes in slots: above this much waste compaction works. */
+static const unsigned band_divisors[] = {
+    [COMPACT_CALM] = 32,
+    [COMPACT_SETTLING] = 48,
+    [COMPACT_ACTIVE] = 80,
+};
 
 enum ebb_reason policy_compact(const struct compact_view *view)
 {
@@ -22,8 +27,7 @@ enum ebb_reason policy_compact(const struct compact_view *view)
     /* Less than this nobody will miss, and a small heap has no steady state to disturb. */
     if (view->reclaimable_bytes < view->small_bytes)
         return EBB_REASON_SMALL;
-    size_t divisor = view->active ? BAND_STOP_DIVISOR : BAND_START_DIVISOR;
-    if (view->reclaimable_bytes <= view->slot_bytes / divisor)
+    if (view->reclaimable_bytes <= view->slot_bytes / band_divisors[view->phase])
         return EBB_REASON_PACKED;
     return EBB_REASON_WASTE;
 }

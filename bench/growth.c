@@ -20,6 +20,8 @@ static void add_probe(struct stage *stage, const char *phase, const struct probe
                       double bound_ms)
 {
     struct report *report = stage->report;
+    if (result->missing > 0)
+        die("the probe's key has gone");
     report->phase = phase;
     report_add(report, "gets", (double)result->count);
     report_add(report, "p50_ms", result->p50_ms);

@@ -2,8 +2,11 @@
 /* probe.h: a second connection that sends one GET each millisecond and notes how long each takes:
  * what another client feels meanwhile.
  *
- * A GET that waits behind a batch of the first connection counts that wait too, and so does a
- * processor that the machine had given to somebody else: compare with the probe of an idle server.
+ * A GET whose turn comes while the one before is unanswered counts from its turn, so a stall of
+ * 10 ms is ten slow GETs. That the probe itself woke up late is not the server's doing and does not
+ * count. A GET that waits behind a batch of the first connection counts that wait too, and so does
+ * a processor that the machine had given to somebody else: compare with the probe of an idle
+ * server.
  */
 #ifndef EBB_BENCH_PROBE_H
 #define EBB_BENCH_PROBE_H
@@ -22,12 +25,14 @@ struct probe {
     struct wire wire;
     uint64_t *ns;
     size_t count;
+    size_t missing;
     bool is_wrong;
     bool is_stopping; /* atomic */
 };
 
 struct probe_result {
     size_t count, over_1_ms;
+    size_t missing; /* GETs that found nothing: the key was flushed or evicted */
     double longest_ms, p999_ms, p50_ms;
 };
 

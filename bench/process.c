@@ -2,6 +2,7 @@
 /* process.c: see process.h. */
 #include "process.h"
 
+#include <dirent.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
@@ -67,6 +68,54 @@ bool process_faults(pid_t pid, uint64_t *faults)
         return false;
     *faults = minor + major;
     return true;
+}
+
+/* ---- who listens ---- */
+
+#define LISTENERS_MAX 8 /* sockets on one port: addresses, families, SO_REUSEPORT */
+#define STATE_LISTEN  0x0A
+
+static size_t find_listeners(pid_t pid, const char *name, uint16_t port, unsigned long inodes[],
+                             size_t count)
+{
+    char path[64], line[512];
+    snprintf(path, sizeof path, "/proc/%d/net/%s", (int)pid, name);
+    FILE *file = fopen(path, "r");
+    while (file != NULL && count < LISTENERS_MAX && fgets(line, sizeof line, file) != NULL) {
+        unsigned local, state;
+        unsigned long inode;
+        if (sscanf(line, " %*u: %*[0-9A-F]:%x %*[0-9A-F]:%*x %x %*s %*s %*s %*u %*u %lu", &local,
+                   &state, &inode) == 3 &&
+            local == port && state == STATE_LISTEN)
+            inodes[count++] = inode;
+    }
+    if (file != NULL)
+        fclose(file);
+    return count;
+}
+
+enum process_listens process_listens(pid_t pid, uint16_t port)
+{
+    char path[64], link[320], target[64];
+    unsigned long inodes[LISTENERS_MAX], inode;
+    size_t count = find_listeners(pid, "tcp", port, inodes, 0);
+    count = find_listeners(pid, "tcp6", port, inodes, count);
+    snprintf(path, sizeof path, "/proc/%d/fd", (int)pid);
+    DIR *folder = opendir(path);
+    if (count == 0 || folder == NULL)
+        return count == 0 ? LISTENS_NO : LISTENS_UNKNOWN;
+    enum process_listens answer = LISTENS_NO;
+    for (struct dirent *entry; answer == LISTENS_NO && (entry = readdir(folder)) != NULL;) {
+        snprintf(link, sizeof link, "%s/%s", path, entry->d_name);
+        ssize_t length = readlink(link, target, sizeof target - 1);
+        target[length > 0 ? length : 0] = '\0';
+        if (sscanf(target, "socket:[%lu]", &inode) == 1)
+            for (size_t i = 0; i < count; i++)
+                if (inodes[i] == inode)
+                    answer = LISTENS_YES;
+    }
+    closedir(folder);
+    return answer;
 }
 
 uint64_t clock_ns(void)

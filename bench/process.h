@@ -22,6 +22,11 @@ bool process_rss(pid_t pid, bool is_exact, uint64_t *bytes);
 bool process_cpu(pid_t pid, double *seconds);     /* user and system, all threads */
 bool process_faults(pid_t pid, uint64_t *faults); /* minor and major */
 
+/* Whether it listens on that TCP port. An id that a server gives of itself may be that of a process
+ * elsewhere, or in another container: only here it is known to be the same. */
+enum process_listens { LISTENS_NO, LISTENS_YES, LISTENS_UNKNOWN /* it is another user's */ };
+enum process_listens process_listens(pid_t pid, uint16_t port);
+
 uint64_t clock_ns(void); /* monotonic */
 void sleep_ms(uint64_t ms);
 

@@ -14,3 +14,4 @@ here=$(dirname "$0")
     --items 500000 --seconds 5 --periods 1 --waves 8
 "$programs/hits" kv shift --binary "$ebb" --limit 32 --turns 3 --runs 3
 EBB_BENCH_PERIODS=1 "$here/alloc.sh" "$programs/alloc" 64 W3 W8
+"$programs/race" --quick --binary "$ebb"

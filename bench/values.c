@@ -51,42 +51,58 @@ size_t key_write(char *text, uint64_t id, struct sizes lengths)
     static const char digits[] = "0123456789abcdef";
     size_t length = key_length(id, lengths);
     memcpy(text, "key:", 4);
-    for (size_t at = length; at-- > 4; id >>= 4)
+    memset(text + 4, '0', length - 4); /* most of it: ids are small */
+    for (size_t at = length; id != 0 && at-- > 4; id >>= 4)
         text[at] = digits[id & 15];
     return length;
 }
 
-/* The word at that place in a value. */
-static uint64_t value_word(size_t index, uint64_t id, uint32_t version)
+/* What a value begins with, as far as it has room. */
+struct head {
+    uint64_t id, version;
+};
+
+/* The words behind it follow from both and from their place. One multiply each: as much is written
+ * and checked as the server stores. */
+static inline uint64_t next_word(uint64_t *state)
 {
-    if (index == 0)
-        return id;
-    if (index == 1)
-        return version;
-    return mix((id << 24 ^ version) + index * GOLDEN);
+    uint64_t x = *state += GOLDEN;
+    return (x ^ x >> 32) * UINT64_C(0xBF58476D1CE4E5B9);
 }
 
 void value_write(void *data, size_t bytes, uint64_t id, uint32_t version)
 {
+    const struct head head = {id, version};
+    uint64_t state = mix(id << 24 ^ version), word;
     char *at = data;
-    size_t index = 0;
-    for (; bytes >= sizeof(uint64_t); bytes -= sizeof(uint64_t), at += sizeof(uint64_t)) {
-        uint64_t word = value_word(index++, id, version);
-        memcpy(at, &word, sizeof word);
+    if (bytes <= sizeof head) {
+        memcpy(at, &head, bytes);
+        return;
     }
-    uint64_t word = value_word(index, id, version);
+    memcpy(at, &head, sizeof head);
+    for (at += sizeof head, bytes -= sizeof head; bytes >= sizeof word; bytes -= sizeof word) {
+        word = next_word(&state);
+        memcpy(at, &word, sizeof word);
+        at += sizeof word;
+    }
+    word = next_word(&state);
     memcpy(at, &word, bytes);
 }
 
 bool value_is_right(const void *data, size_t bytes, uint64_t id, uint32_t version)
 {
+    const struct head head = {id, version};
+    uint64_t state = mix(id << 24 ^ version), word, wrong_bits = 0;
     const char *at = data;
-    size_t index = 0;
-    for (; bytes >= sizeof(uint64_t); bytes -= sizeof(uint64_t), at += sizeof(uint64_t)) {
-        uint64_t word = value_word(index++, id, version);
-        if (memcmp(at, &word, sizeof word) != 0)
-            return false;
+    if (bytes <= sizeof head)
+        return memcmp(at, &head, bytes) == 0;
+    if (memcmp(at, &head, sizeof head) != 0)
+        return false;
+    for (at += sizeof head, bytes -= sizeof head; bytes >= sizeof word; bytes -= sizeof word) {
+        memcpy(&word, at, sizeof word);
+        wrong_bits |= word ^ next_word(&state);
+        at += sizeof word;
     }
-    uint64_t word = value_word(index, id, version);
-    return memcmp(at, &word, bytes) == 0;
+    word = next_word(&state);
+    return wrong_bits == 0 && memcmp(at, &word, bytes) == 0;
 }

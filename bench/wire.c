@@ -6,6 +6,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -112,6 +113,27 @@ void wire_set(struct wire *wire, const char *key, size_t key_length, const void 
     put(wire, "\r\n", 2);
 }
 
+void wire_set_until(struct wire *wire, const char *key, size_t key_length, const void *value,
+                    size_t length, uint64_t unix_ms)
+{
+    char text[80];
+    count_command(wire, WIRE_SET);
+    if (wire->protocol == WIRE_RESP) {
+        put_text(wire, "*5\r\n$3\r\nSET\r\n");
+        put_bulk(wire, key, key_length);
+        put_bulk(wire, value, length);
+        put_text(wire, "$4\r\nPXAT\r\n");
+        put_bulk(wire, text, (size_t)snprintf(text, sizeof text, "%" PRIu64, unix_ms));
+        return;
+    }
+    put_text(wire, "set ");
+    put(wire, key, key_length);
+    put(wire, text,
+        (size_t)snprintf(text, sizeof text, " 0 %" PRIu64 " %zu\r\n", unix_ms / 1000, length));
+    put(wire, value, length);
+    put(wire, "\r\n", 2);
+}
+
 static void put_short(struct wire *wire, const char *resp, const char *memcached, const char *key,
                       size_t key_length)
 {
@@ -136,6 +158,12 @@ void wire_delete(struct wire *wire, const char *key, size_t key_length)
 {
     count_command(wire, WIRE_DELETE);
     put_short(wire, "*2\r\n$3\r\nDEL\r\n", "delete ", key, key_length);
+}
+
+void wire_line(struct wire *wire, const char *line)
+{
+    count_command(wire, WIRE_SET);
+    put_text(wire, line);
 }
 
 /* ---- replies: each returns the bytes it took, 0 if there must be more ---- */

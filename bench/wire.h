@@ -51,9 +51,14 @@ void wire_close(struct wire *wire);
 
 void wire_set(struct wire *wire, const char *key, size_t key_length, const void *value,
               size_t length);
+/* A value that is to go at that time. */
+void wire_set_until(struct wire *wire, const char *key, size_t key_length, const void *value,
+                    size_t length, uint64_t unix_ms);
 /* `length` is what the value is believed to have. */
 void wire_get(struct wire *wire, const char *key, size_t key_length, size_t length);
 void wire_delete(struct wire *wire, const char *key, size_t key_length);
+/* Another command, as a line with its end, that is answered like a set: FLUSHALL, CONFIG SET. */
+void wire_line(struct wire *wire, const char *line);
 
 static inline bool wire_is_full(const struct wire *wire)
 {

@@ -14,27 +14,45 @@
 
 struct ladder_row {
     const char *what;
-    struct compact_view view; /* slot, reclaimable, small bytes, urge, active */
+    struct compact_view view; /* slot, reclaimable, small bytes, urge, phase */
     enum ebb_reason reason;
 };
 
 static const struct ladder_row LADDER[] = {
-    {"an empty heap", {0, 0, 512, EBB_URGE_CALM, false}, EBB_REASON_NONE},
-    {"nothing to win", {100 * MIB, 0, 512, EBB_URGE_CALM, false}, EBB_REASON_NONE},
-    {"nothing to win, asked for", {100 * MIB, 0, 512, EBB_URGE_MANUAL, false}, EBB_REASON_NONE},
-    {"nothing to win, short", {100 * MIB, 0, 512, EBB_URGE_PRESSURE, true}, EBB_REASON_NONE},
-    {"asked for", {100 * MIB, 1, 512, EBB_URGE_MANUAL, false}, EBB_REASON_MANUAL},
-    {"asked for, under way", {100 * MIB, 1, 512, EBB_URGE_MANUAL, true}, EBB_REASON_MANUAL},
-    {"short", {100 * MIB, 1, 512, EBB_URGE_PRESSURE, false}, EBB_REASON_PRESSURE},
-    {"one below small", {1000, 511, 512, EBB_URGE_CALM, false}, EBB_REASON_SMALL},
-    {"one below small, under way", {1000, 511, 512, EBB_URGE_CALM, true}, EBB_REASON_SMALL},
-    {"small no more", {1000, 512, 512, EBB_URGE_CALM, false}, EBB_REASON_WASTE},
-    {"start: at 1/32", {128 * MIB, 4 * MIB, 512, EBB_URGE_CALM, false}, EBB_REASON_PACKED},
-    {"start: above", {128 * MIB, 4 * MIB + 1, 512, EBB_URGE_CALM, false}, EBB_REASON_WASTE},
-    {"going on: in the band", {128 * MIB, 4 * MIB, 512, EBB_URGE_CALM, true}, EBB_REASON_WASTE},
-    {"going on: above 1/64", {128 * MIB, 2 * MIB + 1, 512, EBB_URGE_CALM, true}, EBB_REASON_WASTE},
-    {"stop: at 1/64", {128 * MIB, 2 * MIB, 512, EBB_URGE_CALM, true}, EBB_REASON_PACKED},
-    {"no object left in slots", {0, 1 * MIB, 512, EBB_URGE_CALM, false}, EBB_REASON_WASTE},
+    {"an empty heap", {0, 0, 512, EBB_URGE_CALM, COMPACT_CALM}, EBB_REASON_NONE},
+    {"nothing to win", {100 * MIB, 0, 512, EBB_URGE_CALM, COMPACT_CALM}, EBB_REASON_NONE},
+    {"nothing to win, asked for",
+     {100 * MIB, 0, 512, EBB_URGE_MANUAL, COMPACT_CALM},
+     EBB_REASON_NONE},
+    {"nothing to win, short",
+     {100 * MIB, 0, 512, EBB_URGE_PRESSURE, COMPACT_ACTIVE},
+     EBB_REASON_NONE},
+    {"asked for", {100 * MIB, 1, 512, EBB_URGE_MANUAL, COMPACT_CALM}, EBB_REASON_MANUAL},
+    {"asked for, under way",
+     {100 * MIB, 1, 512, EBB_URGE_MANUAL, COMPACT_ACTIVE},
+     EBB_REASON_MANUAL},
+    {"short", {100 * MIB, 1, 512, EBB_URGE_PRESSURE, COMPACT_CALM}, EBB_REASON_PRESSURE},
+    {"one below small", {1000, 511, 512, EBB_URGE_CALM, COMPACT_CALM}, EBB_REASON_SMALL},
+    {"one below small, under way",
+     {1000, 511, 512, EBB_URGE_CALM, COMPACT_ACTIVE},
+     EBB_REASON_SMALL},
+    {"small no more", {1000, 512, 512, EBB_URGE_CALM, COMPACT_CALM}, EBB_REASON_WASTE},
+    {"start: at 1/32", {128 * MIB, 4 * MIB, 512, EBB_URGE_CALM, COMPACT_CALM}, EBB_REASON_PACKED},
+    {"start: above", {128 * MIB, 4 * MIB + 1, 512, EBB_URGE_CALM, COMPACT_CALM}, EBB_REASON_WASTE},
+    {"going on: in the band",
+     {128 * MIB, 4 * MIB, 512, EBB_URGE_CALM, COMPACT_ACTIVE},
+     EBB_REASON_WASTE},
+    {"going on: above 1/80",
+     {160 * MIB, 2 * MIB + 1, 512, EBB_URGE_CALM, COMPACT_ACTIVE},
+     EBB_REASON_WASTE},
+    {"again: at 1/48",
+     {96 * MIB, 2 * MIB, 512, EBB_URGE_CALM, COMPACT_SETTLING},
+     EBB_REASON_PACKED},
+    {"again: above",
+     {96 * MIB, 2 * MIB + 1, 512, EBB_URGE_CALM, COMPACT_SETTLING},
+     EBB_REASON_WASTE},
+    {"stop: at 1/80", {160 * MIB, 2 * MIB, 512, EBB_URGE_CALM, COMPACT_ACTIVE}, EBB_REASON_PACKED},
+    {"no object left in slots", {0, 1 * MIB, 512, EBB_URGE_CALM, COMPACT_CALM}, EBB_REASON_WASTE},
 };
 
 static void ladder_gives_the_first_reason_that_holds(void **state)
@@ -53,11 +71,11 @@ static void ladder_band_keeps_its_width(void **state)
     (void)state;
     /* Whatever starts it is well above what stops it: a run that just ended cannot begin again. */
     for (size_t slot_bytes = MIB; slot_bytes < 1024 * MIB; slot_bytes = slot_bytes * 3 / 2) {
-        struct compact_view view = {.slot_bytes = slot_bytes, .active = true};
+        struct compact_view view = {.slot_bytes = slot_bytes, .phase = COMPACT_ACTIVE};
         while (policy_compact(&view) != EBB_REASON_WASTE)
             view.reclaimable_bytes += slot_bytes / 1000;
         size_t stop = view.reclaimable_bytes;
-        view.active = false;
+        view.phase = COMPACT_SETTLING;
         while (policy_compact(&view) != EBB_REASON_WASTE)
             view.reclaimable_bytes += slot_bytes / 1000;
         assert_true(view.reclaimable_bytes * 2 >= stop * 3);

@@ -109,13 +109,18 @@ static struct spread inverse(struct spread spread)
 static void add_throughput(const struct aim *aim, const struct outcome *outcome, size_t ebb,
                            size_t rival, struct reach *reach)
 {
-    bool is_held = outcome_driver_is_limit(outcome, ebb) || outcome_driver_is_limit(outcome, rival);
+    bool is_held = outcome_mostly(outcome, ebb, drive_is_limit) ||
+                   outcome_mostly(outcome, rival, drive_is_limit);
+    bool is_disturbed = outcome_mostly(outcome, ebb, drive_was_disturbed) ||
+                        outcome_mostly(outcome, rival, drive_was_disturbed);
     struct spread ratio = is_held ? inverse(outcome_ratio(outcome, ebb, rival, drive_server_ns))
                                   : outcome_ratio(outcome, ebb, rival, drive_operations_per_second);
     struct reach_line *line = reach_at_least(
         reach, ratio, aim->bound, "%s: %s against %s", outcome->course->name,
         aim->measure == MEASURE_BYTES ? "GB/s" : "ops/s", outcome->ring->contestants[rival].label);
-    if (is_held)
+    if (is_disturbed)
+        snprintf(line->note, sizeof line->note, "worthless, others used the processors");
+    else if (is_held)
         snprintf(line->note, sizeof line->note, "by CPU, the driver was the limit");
 }
 

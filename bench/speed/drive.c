@@ -23,6 +23,7 @@
 #define DROP_MOST   (1u << 20)
 #define EVENTS_MAX  256
 #define BUSY        0.95 /* of a processor: no time left */
+#define IDLE        0.8  /* much of its time somebody else had the processor, or nobody */
 #define PATIENCE_MS 60000
 
 struct connection {
@@ -39,8 +40,17 @@ struct connection {
     char carry[CARRY_BYTES];
 };
 
+/* What the server spends while the first thread counts. */
+struct watch {
+    pid_t pid;
+    double cpu_seconds;
+    struct events events;
+    struct events_count counted;
+};
+
 struct thread {
     pthread_t id;
+    struct watch *watch; /* NULL: another thread's business */
     const struct load *load;
     const struct drive_options *options;
     struct connection *connections;
@@ -135,21 +145,39 @@ static double thread_cpu_seconds(void)
     return (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
 }
 
+static void begin_counting(struct thread *thread, uint64_t now_ns)
+{
+    struct watch *watch = thread->watch;
+    if (watch != NULL) {
+        events_open(&watch->events, watch->pid);
+        watch->cpu_seconds = proc_usage(watch->pid).cpu_seconds;
+        now_ns = clock_ns();
+    }
+    thread->is_counting = true;
+    thread->begin_ns = now_ns;
+    thread->cpu_seconds = thread_cpu_seconds();
+    thread->result = (struct drive_result){0};
+}
+
+static void end_counting(struct thread *thread, uint64_t now_ns)
+{
+    struct watch *watch = thread->watch;
+    thread->is_over = true;
+    thread->cpu_seconds = thread_cpu_seconds() - thread->cpu_seconds;
+    thread->result.seconds = (double)(now_ns - thread->begin_ns) / 1e9;
+    if (watch == NULL)
+        return;
+    watch->cpu_seconds = proc_usage(watch->pid).cpu_seconds - watch->cpu_seconds;
+    watch->counted = events_close(&watch->events);
+}
+
 static void look_at_the_clock(struct thread *thread, uint64_t now_ns)
 {
-    struct drive_result *result = &thread->result;
-    if (!thread->is_counting && now_ns >= thread->begin_ns) {
-        thread->is_counting = true;
-        thread->begin_ns = now_ns;
-        thread->cpu_seconds = thread_cpu_seconds();
-        *result = (struct drive_result){0};
-    }
-    if (thread->is_counting &&
-        (thread->goal > 0 ? result->operations >= thread->goal : now_ns >= thread->end_ns)) {
-        thread->is_over = true;
-        thread->cpu_seconds = thread_cpu_seconds() - thread->cpu_seconds;
-        result->seconds = (double)(now_ns - thread->begin_ns) / 1e9;
-    }
+    if (!thread->is_counting && now_ns >= thread->begin_ns)
+        begin_counting(thread, now_ns);
+    else if (thread->is_counting && (thread->goal > 0 ? thread->result.operations >= thread->goal
+                                                      : now_ns >= thread->end_ns))
+        end_counting(thread, now_ns);
 }
 
 static void end_batch(struct thread *thread, struct connection *connection)
@@ -346,16 +374,8 @@ static void add_up(struct drive_result *result, const struct thread *thread)
     histogram_merge(&result->latency, &part->latency);
 }
 
-static void sleep_until(uint64_t then_ns)
-{
-    struct timespec then = {.tv_sec = (time_t)(then_ns / 1000000000u),
-                            .tv_nsec = (long)(then_ns % 1000000000u)};
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &then, NULL) == EINTR)
-        ;
-}
-
 static void start(struct thread *threads, unsigned count, const struct load *load,
-                  const struct drive_options *options, uint64_t *begin_ns)
+                  const struct drive_options *options, struct watch *watch)
 {
     unsigned first = 0;
     for (unsigned t = 0; t < count; t++) {
@@ -364,10 +384,11 @@ static void start(struct thread *threads, unsigned count, const struct load *loa
         open_thread(&threads[t], first, options->connections);
         first += share;
     }
-    *begin_ns = clock_ns() + (uint64_t)(options->warm_seconds * 1e9);
+    uint64_t begin_ns = clock_ns() + (uint64_t)(options->warm_seconds * 1e9);
     for (unsigned t = 0; t < count; t++) {
-        threads[t].begin_ns = *begin_ns;
-        threads[t].end_ns = *begin_ns + (uint64_t)(options->seconds * 1e9);
+        threads[t].begin_ns = begin_ns;
+        threads[t].end_ns = begin_ns + (uint64_t)(options->seconds * 1e9);
+        threads[t].watch = t == 0 && options->server != 0 ? watch : NULL;
         threads[t].goal = options->seconds > 0 ? 0 : options->operations / count + 1;
         if (pthread_create(&threads[t].id, NULL, run, &threads[t]) != 0)
             die("no thread");
@@ -380,35 +401,25 @@ void drive(const struct load *load, const struct drive_options *options,
     unsigned count = options->threads > 0 ? options->threads : 1;
     count = count < options->connections ? count : options->connections;
     struct thread *threads = must_realloc(NULL, count * sizeof *threads);
-    struct events events = {.threads = 0};
-    double server = 0;
-    uint64_t begin_ns;
+    struct watch watch = {.pid = options->server};
     *result = (struct drive_result){.driver_threads = count};
-    start(threads, count, load, options, &begin_ns);
-    sleep_until(begin_ns);
-    if (options->server != 0) {
-        events_open(&events, options->server);
-        server = proc_usage(options->server).cpu_seconds;
-    }
-    if (options->seconds > 0)
-        sleep_until(begin_ns + (uint64_t)(options->seconds * 1e9));
-    else
-        for (unsigned t = 0; t < count; t++)
-            pthread_join(threads[t].id, NULL);
-    if (options->server != 0) {
-        result->server_cpu_seconds = proc_usage(options->server).cpu_seconds - server;
-        result->server_events = events_close(&events);
-    }
+    start(threads, count, load, options, &watch);
     for (unsigned t = 0; t < count; t++) {
-        if (options->seconds > 0)
-            pthread_join(threads[t].id, NULL);
+        pthread_join(threads[t].id, NULL);
         add_up(result, &threads[t]);
         close_thread(&threads[t]);
     }
+    result->server_cpu_seconds = watch.cpu_seconds;
+    result->server_events = watch.counted;
     free(threads);
 }
 
 bool drive_is_limit(const struct drive_result *result)
 {
     return drive_driver_busy(result) > BUSY && drive_server_busy(result) < BUSY;
+}
+
+bool drive_was_disturbed(const struct drive_result *result)
+{
+    return drive_driver_busy(result) < IDLE && drive_server_busy(result) < IDLE;
 }

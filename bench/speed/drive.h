@@ -56,5 +56,8 @@ static inline double drive_server_busy(const struct drive_result *result)
 
 /* Whether more operations were not possible because the driver had no time for them. */
 bool drive_is_limit(const struct drive_result *result);
+/* Whether neither had its processor, though there was always something to do: others had it. Means
+ * nothing with one connection. */
+bool drive_was_disturbed(const struct drive_result *result);
 
 #endif

@@ -267,7 +267,8 @@ static void on_room(uv_handle_t *handle, size_t wanted, uv_buf_t *room)
     struct connection *connection = handle->data;
     struct limit *limit = connection->limit;
     (void)wanted;
-    memcpy(limit->in, connection->rest, connection->rest_bytes);
+    if (connection->rest_bytes > 0)
+        memcpy(limit->in, connection->rest, connection->rest_bytes);
     *room = uv_buf_init(limit->in + connection->rest_bytes,
                         (unsigned)(IN_BYTES - connection->rest_bytes));
 }

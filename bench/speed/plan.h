@@ -27,14 +27,18 @@ struct plan_server {
 struct plan {
     struct plan_server servers[PLAN_SERVERS_MAX];
     size_t server_count;
-    unsigned rounds;
+    unsigned rounds, stall_rounds;
     double seconds, warm_seconds; /* of one contestant's turn */
+    double stall_seconds;         /* of watching one kind of upkeep */
     uint64_t cold_bytes;          /* of keys and values in a key space that fits no cache */
+    uint64_t stall_items;         /* to fill to, while others are probed */
+    unsigned crowd;               /* connections at the same time */
+    bool is_quick;
     struct cores cores;
 };
 
-/* How it is to be started: one worker, on the server's processor, with room for many clients and
- * for values of that length. */
+/* How it is to be started: one worker, on the server's processor, with room for the crowd and for
+ * values of that length. */
 void plan_proc(const struct plan *plan, const struct plan_server *server, size_t value_bytes,
                struct proc *proc);
 /* NULL: not among them. */
@@ -43,5 +47,9 @@ const struct plan_server *plan_find(const struct plan *plan, const char *label);
 /* The scenes: each prints its tables through the report and adds its lines to `reach`. */
 void scene_courses(const struct plan *plan, struct report *report, struct reach *reach);
 void scene_sweep(const struct plan *plan, struct report *report, struct reach *reach);
+void scene_stalls(const struct plan *plan, struct report *report, struct reach *reach);
+void scene_crowd(const struct plan *plan, struct report *report, struct reach *reach);
+void scene_scrapes(const struct plan *plan, struct report *report, struct reach *reach);
+void scene_workers(const struct plan *plan, struct report *report, struct reach *reach);
 
 #endif

@@ -19,8 +19,9 @@ static const struct {
     void (*run)(const struct plan *plan, struct report *report, struct reach *reach);
     bool is_usual;
 } scenes[] = {
-    {"courses", scene_courses, true},
-    {"sweep", scene_sweep, false},
+    {"courses", scene_courses, true}, {"stalls", scene_stalls, true},
+    {"crowd", scene_crowd, true},     {"workers", scene_workers, true},
+    {"scrapes", scene_scrapes, true}, {"sweep", scene_sweep, false},
 };
 #define SCENE_COUNT (sizeof scenes / sizeof scenes[0])
 
@@ -38,7 +39,7 @@ static void usage(FILE *file)
     fputs(
         "race [WHAT]... [OPTION]...\n"
         "\n"
-        "WHAT is courses (the default) or sweep.\n"
+        "WHAT is courses, stalls, crowd, workers, scrapes (all of these by default) or sweep.\n"
         "\n"
         "  --quick             a short version of each, to see that all is well\n"
         "  --server LIST       of ebb, limit, redis, memcached, or KIND=PATH for another program\n"
@@ -48,6 +49,8 @@ static void usage(FILE *file)
         "  --rounds N          each server's turns (default 5)\n"
         "  --seconds F         of one turn (default 1)\n"
         "  --cold SIZE         of keys and values in a key space that fits no cache (default 2gb)\n"
+        "  --items N           of stalls (default 5000000)\n"
+        "  --crowd N           connections at the same time (default 10000)\n"
         "  --json FILE         all figures\n"
         "  --must-meet         exit with 1 when something is not reached\n"
         "\n"
@@ -90,7 +93,19 @@ static void read_scene(struct options *options, const char *name)
     options->has_scene[s] = true;
 }
 
-enum option_id { QUICK, SERVER, BINARY, ROUNDS, SECONDS, COLD, JSON, MUST_MEET, HELP };
+enum option_id {
+    QUICK,
+    SERVER,
+    BINARY,
+    ROUNDS,
+    SECONDS,
+    COLD,
+    ITEMS,
+    CROWD,
+    JSON,
+    MUST_MEET,
+    HELP
+};
 
 static const struct option rows[] = {
     {"quick", no_argument, NULL, QUICK},
@@ -99,6 +114,8 @@ static const struct option rows[] = {
     {"rounds", required_argument, NULL, ROUNDS},
     {"seconds", required_argument, NULL, SECONDS},
     {"cold", required_argument, NULL, COLD},
+    {"items", required_argument, NULL, ITEMS},
+    {"crowd", required_argument, NULL, CROWD},
     {"json", required_argument, NULL, JSON},
     {"must-meet", no_argument, NULL, MUST_MEET},
     {"help", no_argument, NULL, HELP},
@@ -108,9 +125,14 @@ static const struct option rows[] = {
 static void be_quick(struct plan *plan)
 {
     plan->rounds = 3;
+    plan->stall_rounds = 1;
     plan->seconds = 0.25;
     plan->warm_seconds = 0.05;
+    plan->stall_seconds = 1;
     plan->cold_bytes = UINT64_C(128) << 20;
+    plan->stall_items = 300000;
+    plan->crowd = 1000;
+    plan->is_quick = true;
 }
 
 static void read_option(struct options *options, int option, char *text)
@@ -128,12 +150,19 @@ static void read_option(struct options *options, int option, char *text)
         break;
     case ROUNDS:
         plan->rounds = (unsigned)argument_number(text, "rounds", 1, PLAN_ROUNDS_MAX);
+        plan->stall_rounds = plan->rounds;
         break;
     case SECONDS:
-        plan->seconds = argument_number(text, "seconds", 0.05, 3600);
+        plan->seconds = plan->stall_seconds = argument_number(text, "seconds", 0.05, 3600);
         break;
     case COLD:
         plan->cold_bytes = argument_size(text, "cold");
+        break;
+    case ITEMS:
+        plan->stall_items = (uint64_t)argument_number(text, "items", 1000, 1e9);
+        break;
+    case CROWD:
+        plan->crowd = (unsigned)argument_number(text, "crowd", 1, PLAN_CLIENTS_MAX);
         break;
     case JSON:
         options->json = text;
@@ -153,8 +182,14 @@ static void read_option(struct options *options, int option, char *text)
 static void read_options(struct options *options, int argc, char **argv)
 {
     static char usual[] = "ebb,limit,redis,memcached";
-    *options = (struct options){
-        .plan = {.rounds = 5, .seconds = 1, .warm_seconds = 0.2, .cold_bytes = UINT64_C(2) << 30}};
+    *options = (struct options){.plan = {.rounds = 5,
+                                         .stall_rounds = 3,
+                                         .seconds = 1,
+                                         .warm_seconds = 0.2,
+                                         .stall_seconds = 5,
+                                         .cold_bytes = UINT64_C(2) << 30,
+                                         .stall_items = 5000000,
+                                         .crowd = 10000}};
     for (int option; (option = getopt_long(argc, argv, "", rows, NULL)) != -1;)
         read_option(options, option, optarg);
     for (; optind < argc; optind++)
@@ -217,13 +252,19 @@ static void fit_memory(struct plan *plan)
 }
 
 /* Servers are started with the same limit. */
-static void raise_open_files(void)
+static void raise_open_files(struct plan *plan)
 {
     struct rlimit files;
     if (getrlimit(RLIMIT_NOFILE, &files) != 0)
         return;
     files.rlim_cur = files.rlim_max;
     setrlimit(RLIMIT_NOFILE, &files);
+    if (files.rlim_cur > plan->crowd + PLAN_FILES_BESIDE)
+        return;
+    plan->crowd = (unsigned)files.rlim_cur > 2 * PLAN_FILES_BESIDE
+                      ? (unsigned)files.rlim_cur - PLAN_FILES_BESIDE
+                      : PLAN_FILES_BESIDE;
+    printf("a crowd is %u connections: the limit of open files allows no more\n", plan->crowd);
 }
 
 int main(int argc, char **argv)
@@ -237,7 +278,7 @@ int main(int argc, char **argv)
     cores_print(&options.plan.cores);
     prepare_servers(&options, argv[0]);
     fit_memory(&options.plan);
-    raise_open_files();
+    raise_open_files(&options.plan);
     for (size_t s = 0; s < SCENE_COUNT; s++)
         if (options.has_scene[s])
             scenes[s].run(&options.plan, &report, &reach);

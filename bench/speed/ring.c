@@ -183,12 +183,12 @@ struct spread outcome_ratio(const struct outcome *outcome, size_t contestant, si
     return spread_of(values, outcome->rounds);
 }
 
-bool outcome_driver_is_limit(const struct outcome *outcome, size_t contestant)
+bool outcome_mostly(const struct outcome *outcome, size_t contestant, drive_finding *finding)
 {
-    unsigned limited = 0;
+    unsigned found = 0;
     for (unsigned r = 0; r < outcome->rounds; r++)
-        limited += drive_is_limit(outcome_at(outcome, contestant, r));
-    return 2 * limited > outcome->rounds;
+        found += finding(outcome_at(outcome, contestant, r));
+    return 2 * found > outcome->rounds;
 }
 
 static double p50_us(const struct drive_result *result)

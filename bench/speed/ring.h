@@ -75,8 +75,9 @@ struct spread outcome_spread(const struct outcome *outcome, size_t contestant,
 /* The same for one contestant over another, round by round. */
 struct spread outcome_ratio(const struct outcome *outcome, size_t contestant, size_t other,
                             drive_figure *figure);
-/* Whether the driver held back the one or the other in most rounds. */
-bool outcome_driver_is_limit(const struct outcome *outcome, size_t contestant);
+/* Whether that is so in more than half of the contestant's rounds. */
+typedef bool drive_finding(const struct drive_result *result);
+bool outcome_mostly(const struct outcome *outcome, size_t contestant, drive_finding *finding);
 
 /* A line of figures for each contestant, as the topic of the course's name. */
 void outcome_report(const struct outcome *outcome, struct report *report);

@@ -4,10 +4,12 @@
 
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "../process.h"
 #include "steps.h"
@@ -33,6 +35,12 @@ __attribute__((format(printf, 2, 3))) static void fail(struct engine *engine, co
     va_end(arguments);
     uv_stop(&engine->loop);
     engine->is_stopped = true;
+}
+
+static void fail_without_figures(struct engine *engine)
+{
+    fail(engine, engine->source->kind == SOURCE_PROCESS ? "the server's process is gone"
+                                                        : "no more figures of the server's memory");
 }
 
 static const struct phase *phase_of(const struct engine *engine)
@@ -68,6 +76,12 @@ static void on_reply(void *context, const struct asked *asked, const struct repl
         note_missing(engine, asked);
     } else if (reply->status == REPLY_VALUE) {
         engine->counts.hits++;
+        if (engine->stage == STAGE_VERIFY) {
+            struct outcome *outcome = &engine->outcomes[engine->phase];
+            outcome->found_items++;
+            outcome->found_bytes +=
+                item_bytes(&engine->model, &asked->item) - asked->item.bytes + reply->length;
+        }
         engine->counts.wrong +=
             reply->length != asked->item.bytes ||
             !value_is_right(reply->data, reply->length, asked->item.id, asked->item.version);
@@ -76,18 +90,33 @@ static void on_reply(void *context, const struct asked *asked, const struct repl
 
 /* ---- phases ---- */
 
+/* Only the load's: the pulse has a thread of its own. */
+static double thread_cpu_seconds(void)
+{
+    struct timespec cpu;
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &cpu);
+    return (double)cpu.tv_sec + (double)cpu.tv_nsec / 1e9;
+}
+
 static void begin_phase(struct engine *engine)
 {
     engine->stage = STAGE_WORK;
-    engine->stage_begin = engine_seconds(engine);
+    engine->stage_begin = engine->now = engine_seconds(engine);
+    engine->stage_cpu = thread_cpu_seconds();
     engine->phase_counts = engine->counts;
     engine->phase_live = engine->model.live_bytes;
     pulse_take(&engine->pulse);
-    if (!source_read(&engine->source, true, &engine->phase_reading))
-        fail(engine, "the server's process is gone");
+    if (!source_read(engine->source, true, &engine->phase_reading))
+        fail_without_figures(engine);
     engine->outcomes[engine->phase] = (struct outcome){.start_seconds = engine->stage_begin,
                                                        .follow_seconds = NAN,
+                                                       .work_seconds = NAN,
+                                                       .load_cpu_seconds = NAN,
                                                        .server_live_bytes = NAN,
+                                                       .server_items = NAN,
+                                                       .cpu_seconds = NAN,
+                                                       .faults = NAN,
+                                                       .stall = {NAN, NAN, NAN},
                                                        .resident = NAN,
                                                        .charged = NAN};
     engine->outcome_count = engine->phase + 1;
@@ -98,8 +127,8 @@ static void measure_phase(struct engine *engine)
 {
     struct outcome *outcome = &engine->outcomes[engine->phase];
     struct reading reading;
-    if (!source_read(&engine->source, true, &reading)) {
-        fail(engine, "the server's process is gone");
+    if (!source_read(engine->source, true, &reading)) {
+        fail_without_figures(engine);
         return;
     }
     outcome->end_seconds = engine_seconds(engine);
@@ -111,9 +140,21 @@ static void measure_phase(struct engine *engine)
     outcome->faults = reading.faults - engine->phase_reading.faults;
     outcome->stall = pulse_take(&engine->pulse);
     outcome->server_live_bytes = server_live_bytes(engine->address, engine->protocol);
+    outcome->server_items = server_items(engine->address, engine->protocol);
 }
 
-static void end_phase(struct engine *engine)
+/* For a server that counts its keys but not their bytes, as Redis: so many, each as long as what
+ * was read back of them is in the mean. */
+static double by_items(const struct outcome *outcome)
+{
+    if (outcome->server_items == 0)
+        return 0;
+    return outcome->found_items == 0 ? NAN
+                                     : outcome->server_items * (double)outcome->found_bytes /
+                                           (double)outcome->found_items;
+}
+
+static void note_counts(struct engine *engine)
 {
     struct outcome *outcome = &engine->outcomes[engine->phase];
     const struct counts *now = &engine->counts, *then = &engine->phase_counts;
@@ -124,6 +165,27 @@ static void end_phase(struct engine *engine)
                                       now->wrong - then->wrong,
                                       now->missing - then->missing,
                                       now->written_bytes - then->written_bytes};
+}
+
+/* It ended early: what is known of the phase it was in. */
+static void cut_phase(struct engine *engine)
+{
+    struct outcome *outcome = &engine->outcomes[engine->phase];
+    note_counts(engine);
+    if (outcome->end_seconds > 0)
+        return; /* it was being read back */
+    outcome->end_seconds = engine_seconds(engine);
+    outcome->live_bytes = engine->model.live_bytes;
+    outcome->items = engine->model.count;
+    outcome->stall = pulse_take(&engine->pulse);
+}
+
+static void end_phase(struct engine *engine)
+{
+    struct outcome *outcome = &engine->outcomes[engine->phase];
+    note_counts(engine);
+    if (isnan(outcome->server_live_bytes))
+        outcome->server_live_bytes = by_items(outcome);
     if (engine->is_evicting)
         model_expire(&engine->model, (uint32_t)(engine_seconds(engine) * 10));
     if (++engine->phase < engine->scenario->count) {
@@ -137,9 +199,14 @@ static void end_phase(struct engine *engine)
 /* Nothing more to send at this stage, and every reply is there. */
 static void next_stage(struct engine *engine)
 {
+    struct outcome *outcome = &engine->outcomes[engine->phase];
     if (engine->stage == STAGE_WORK) {
+        double now = engine_seconds(engine);
+        outcome->work_seconds = now - engine->stage_begin;
+        outcome->load_cpu_seconds = thread_cpu_seconds() - engine->stage_cpu;
+        outcome->work_operations = engine->counts.operations - engine->phase_counts.operations;
         engine->stage = STAGE_SETTLE;
-        engine->stage_begin = engine_seconds(engine);
+        engine->stage_begin = now;
     } else if (engine->stage == STAGE_SETTLE) {
         measure_phase(engine);
         engine->stage = STAGE_VERIFY;
@@ -157,10 +224,11 @@ static void pump(struct engine *engine)
     if (engine->is_stopped || engine->in_flight > most / 2)
         return; /* many at a time: a system call for each command would be dear */
     enum step step = STEP_WAIT;
+    engine->now = engine_seconds(engine);
     if (engine->stage != STAGE_SETTLE)
         while ((step = steps_next(engine, phase_of(engine))) == STEP_SENT)
             ;
-    else if (engine_seconds(engine) - engine->stage_begin >= phase_of(engine)->settle)
+    else if (engine->now - engine->stage_begin >= phase_of(engine)->settle)
         step = STEP_DONE;
     for (unsigned i = 0; i < engine->lane_count; i++)
         if (!lane_send(&engine->lanes[i]))
@@ -183,10 +251,11 @@ static void on_poll(uv_poll_t *poll, int status, int events)
     (void)events;
     if (engine->is_stopped)
         return;
-    if (status < 0)
-        fail(engine, "lost the connection: %s", uv_strerror(status));
-    else if (!lane_receive(lane, on_reply, engine) || !lane_send(lane))
+    /* Tried first: the socket knows why, the loop says EBADF whatever it was. */
+    if (!lane_receive(lane, on_reply, engine) || !lane_send(lane))
         fail(engine, "lost the connection: %s", lane->error);
+    else if (status < 0)
+        fail(engine, "lost the connection: %s", uv_strerror(status));
 }
 
 /* ---- samples ---- */
@@ -207,8 +276,8 @@ static void note_follow(struct engine *engine, const struct sample *sample)
 static void take_sample(struct engine *engine)
 {
     struct reading reading;
-    if (!source_read(&engine->source, false, &reading)) {
-        fail(engine, "the server's process is gone");
+    if (!source_read(engine->source, false, &reading)) {
+        fail_without_figures(engine);
         return;
     }
     if (engine->sample_count == engine->sample_capacity) {
@@ -251,6 +320,12 @@ static void on_tick(uv_timer_t *tick)
 
 /* ---- life ---- */
 
+static void on_signal(uv_signal_t *signal, int number)
+{
+    (void)number;
+    fail(signal->data, "interrupted");
+}
+
 static int open_lanes(struct engine *engine)
 {
     engine->lanes = calloc(engine->lane_count, sizeof *engine->lanes);
@@ -280,6 +355,11 @@ static void start_loop(struct engine *engine)
         engine->polls[i].data = engine;
         uv_poll_start(&engine->polls[i], UV_READABLE | UV_DISCONNECT, on_poll);
     }
+    for (unsigned i = 0; i < 2; i++) {
+        uv_signal_init(&engine->loop, &engine->signals[i]);
+        engine->signals[i].data = engine;
+        uv_signal_start(&engine->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
+    }
     uv_timer_start(&engine->tick, on_tick, 0, TICK_MS);
     uv_check_start(&engine->check, on_check);
 }
@@ -291,12 +371,11 @@ static void close_handle(uv_handle_t *handle, void *context)
         uv_close(handle, NULL);
 }
 
-int engine_run(struct engine *engine, pid_t pid)
+int engine_run(struct engine *engine)
 {
     struct reading idle;
     model_init(&engine->model, engine->scenario->key_lengths);
     engine->prng = prng_seeded(engine->seed);
-    source_init(&engine->source, pid);
     if (open_lanes(engine) < 0)
         return -1;
     if (pulse_start(&engine->pulse, engine->address, engine->protocol) < 0) {
@@ -305,11 +384,13 @@ int engine_run(struct engine *engine, pid_t pid)
     }
     start_loop(engine);
     engine->start_ns = clock_ns();
-    if (source_read(&engine->source, true, &idle))
+    if (source_read(engine->source, true, &idle))
         engine->idle_resident = idle.resident;
     begin_phase(engine);
     if (!engine->is_stopped)
         uv_run(&engine->loop, UV_RUN_DEFAULT);
+    if (engine->error[0] != '\0' && engine->phase < engine->outcome_count)
+        cut_phase(engine);
     pulse_stop(&engine->pulse);
     uv_walk(&engine->loop, close_handle, NULL);
     uv_run(&engine->loop, UV_RUN_DEFAULT);

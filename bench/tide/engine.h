@@ -15,12 +15,14 @@
 
 #include "lane.h"
 #include "model.h"
+#include "popularity.h"
 #include "pulse.h"
 #include "scenario.h"
 #include "source.h"
 
 #define ENGINE_LANES_MAX 1024
 #define SAMPLE_MS        50
+#define PLACES_AHEAD     8
 
 struct sample { /* NAN: not to be had; cumulative from `cpu_seconds` on, but for the stall */
     double seconds, resident, charged, live, cpu_seconds, faults, operations, stall;
@@ -33,8 +35,12 @@ struct counts {
 struct outcome { /* of a phase */
     double start_seconds, end_seconds;
     uint64_t live_bytes, items;
-    double server_live_bytes, resident, charged, peak_resident, peak_live;
+    double server_live_bytes, server_items, resident, charged, peak_resident, peak_live;
     double follow_seconds, cpu_seconds, faults;
+    /* while it worked, without settling and reading back */
+    double work_seconds, load_cpu_seconds; /* tide's own: the load's thread */
+    uint64_t work_operations;
+    uint64_t found_items, found_bytes; /* keys and values that were read back at the end */
     struct pulse_result stall;
     struct counts counts;
 };
@@ -45,6 +51,7 @@ struct engine {
     /* given */
     const struct scenario *scenario;
     const struct addrinfo *address;
+    struct source *source;
     enum protocol protocol;
     unsigned lane_count, depth;
     uint64_t seed;
@@ -62,30 +69,34 @@ struct engine {
     uv_loop_t loop;
     uv_timer_t tick;
     uv_check_t check;
+    uv_signal_t signals[2]; /* SIGINT, SIGTERM: what was seen is kept */
     uv_poll_t *polls;
     struct lane *lanes;
-    struct source source;
     struct pulse pulse;
     struct model model;
     struct prng prng;
     uint64_t start_ns;
+    double now; /* engine_seconds() when the loop woke: good for a batch of commands */
     double idle_resident;
     unsigned in_flight, ticks;
     /* the phase */
     size_t phase;
     enum stage stage;
-    double stage_begin;
-    struct counts phase_counts; /* as it began */
+    double stage_begin, stage_cpu; /* on the clock, and of the load's thread */
+    struct counts phase_counts;    /* as it began */
     struct reading phase_reading;
     uint64_t phase_live, added, written;
     uint64_t target; /* bytes to write (fill), items to leave (delete) or to replace (resize) */
-    size_t cursor;
+    size_t cursor, choice;       /* choice: churn's next, if has_choice */
+    size_t places[PLACES_AHEAD]; /* a ring: where random steps go next, already fetched */
+    unsigned next_place;
+    struct popularity popularity;
     uint32_t next_bytes; /* of the value to be written next; has_next */
-    bool has_next, is_stopped;
+    bool has_next, is_write, has_choice, is_stopped;
 };
 
 /* Plays it all. 0, or -1 with `error`; what was seen until then is there in both cases. */
-int engine_run(struct engine *engine, pid_t pid);
+int engine_run(struct engine *engine);
 void engine_release(struct engine *engine);
 double engine_seconds(const struct engine *engine);
 

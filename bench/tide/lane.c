@@ -15,6 +15,12 @@
 #define HEAD_BYTES     160 /* of a command, without key and value */
 #define LINE_BYTES_MAX 8192
 
+const char *protocol_name(enum protocol protocol)
+{
+    static const char *const names[] = {"resp", "memcached", "meta"};
+    return names[protocol];
+}
+
 /* ---- life ---- */
 
 int lane_open(struct lane *lane, const struct addrinfo *address, enum protocol protocol,
@@ -85,19 +91,21 @@ static char *put_number(char *at, uint64_t number)
 
 static char *put_key(char *at, const struct lane *lane, const struct item *item)
 {
-    if (lane->protocol == PROTOCOL_RESP) {
-        at = PUT(at, "$");
-        at = put_number(at, key_length(item->id, lane->key_lengths));
-        at = PUT(at, "\r\n");
-    }
-    at += key_write(at, item->id, lane->key_lengths);
-    return lane->protocol == PROTOCOL_RESP ? PUT(at, "\r\n") : at;
+    if (lane->protocol != PROTOCOL_RESP)
+        return at + key_write(at, item->id, lane->key_lengths);
+    size_t length = key_write(at + strlen("$nn\r\n"), item->id, lane->key_lengths);
+    *at++ = '$'; /* KEY_MAX_BYTES and the least there may be have two digits */
+    *at++ = (char)('0' + length / 10);
+    *at++ = (char)('0' + length % 10);
+    at = PUT(at, "\r\n") + length;
+    return PUT(at, "\r\n");
 }
 
 static void await(struct lane *lane, const struct item *item, enum verb verb, const char *end)
 {
     lane->out_length = (size_t)(end - lane->out);
-    lane->asked[(lane->first + lane->pending++) % LANE_DEPTH_MAX] = (struct asked){*item, verb};
+    unsigned last = lane->first + lane->pending++;
+    lane->asked[last < lane->depth ? last : last - lane->depth] = (struct asked){*item, verb};
 }
 
 static char *put_ttl(char *at, uint64_t ttl_ms)
@@ -120,14 +128,22 @@ bool lane_set(struct lane *lane, const struct item *item, uint64_t ttl_ms)
         at = ttl_ms > 0 ? PUT(at, "*5\r\n$3\r\nSET\r\n") : PUT(at, "*3\r\n$3\r\nSET\r\n");
         at = put_key(at, lane, item);
         at = PUT(at, "$");
-    } else {
+    } else if (lane->protocol == PROTOCOL_MEMCACHED) {
         at = PUT(at, "set ");
         at = put_key(at, lane, item);
         at = PUT(at, " 0 ");
         at = put_number(at, ttl_ms / 1000);
         at = PUT(at, " ");
+    } else {
+        at = PUT(at, "ms ");
+        at = put_key(at, lane, item);
+        at = PUT(at, " ");
     }
     at = put_number(at, item->bytes);
+    if (lane->protocol == PROTOCOL_META && ttl_ms > 0) {
+        at = PUT(at, " T");
+        at = put_number(at, ttl_ms / 1000);
+    }
     at = PUT(at, "\r\n");
     value_write(at, item->bytes, item->id, item->version);
     at = PUT(at + item->bytes, "\r\n");
@@ -137,15 +153,18 @@ bool lane_set(struct lane *lane, const struct item *item, uint64_t ttl_ms)
     return true;
 }
 
-static bool put_short(struct lane *lane, const struct item *item, enum verb verb, const char *resp,
-                      const char *memcached)
+static bool put_short(struct lane *lane, const struct item *item, enum verb verb)
 {
+    static const char *const heads[PROTOCOL_COUNT][2] = {
+        {"*2\r\n$3\r\nGET\r\n", "*2\r\n$3\r\nDEL\r\n"}, {"get ", "delete "}, {"mg ", "md "}};
+    const char *head = heads[lane->protocol][verb == VERB_DELETE];
     if (!reserve(lane, HEAD_BYTES + KEY_MAX_BYTES))
         return false;
-    const char *head = lane->protocol == PROTOCOL_RESP ? resp : memcached;
     char *at = put(lane->out + lane->out_length, head, strlen(head));
     at = put_key(at, lane, item);
-    if (lane->protocol == PROTOCOL_MEMCACHED)
+    if (lane->protocol == PROTOCOL_META && verb == VERB_GET)
+        at = PUT(at, " v");
+    if (lane->protocol != PROTOCOL_RESP)
         at = PUT(at, "\r\n");
     await(lane, item, verb, at);
     return true;
@@ -153,12 +172,12 @@ static bool put_short(struct lane *lane, const struct item *item, enum verb verb
 
 bool lane_get(struct lane *lane, const struct item *item)
 {
-    return put_short(lane, item, VERB_GET, "*2\r\n$3\r\nGET\r\n", "get ");
+    return put_short(lane, item, VERB_GET);
 }
 
 bool lane_delete(struct lane *lane, const struct item *item)
 {
-    return put_short(lane, item, VERB_DELETE, "*2\r\n$3\r\nDEL\r\n", "delete ");
+    return put_short(lane, item, VERB_DELETE);
 }
 
 /* ---- replies: each returns the bytes taken, 0 if more must come, -1 if it is none ---- */
@@ -236,6 +255,23 @@ static ssize_t parse_memcached(const char *data, size_t have, size_t line, struc
     return (ssize_t)line;
 }
 
+static ssize_t parse_meta(const char *data, size_t have, size_t line, struct reply *reply)
+{
+    size_t number;
+    if (begins_with(data, line, "VA ")) {
+        if (!read_length(data + 3, data + line - 2, &number))
+            return -1;
+        return take_value(data, have, line, number, "\r\n", reply);
+    }
+    if (begins_with(data, line, "HD\r"))
+        reply->status = REPLY_DONE;
+    else if (begins_with(data, line, "EN\r") || begins_with(data, line, "NF\r"))
+        reply->status = REPLY_MISSING;
+    else
+        return parse_memcached(data, have, line, reply);
+    return (ssize_t)line;
+}
+
 static bool fits(enum verb verb, enum reply_status status)
 {
     return status == REPLY_REFUSED || (verb == VERB_GET && status != REPLY_DONE) ||
@@ -252,7 +288,9 @@ static ssize_t parse(const struct lane *lane, const char *data, size_t have, str
     if (line < 3 || newline[-1] != '\r')
         return -1;
     *reply = (struct reply){REPLY_REFUSED, data, line - 2};
-    return lane->protocol == PROTOCOL_RESP ? parse_resp(data, have, line, reply)
+    if (lane->protocol == PROTOCOL_RESP)
+        return parse_resp(data, have, line, reply);
+    return lane->protocol == PROTOCOL_META ? parse_meta(data, have, line, reply)
                                            : parse_memcached(data, have, line, reply);
 }
 
@@ -269,7 +307,7 @@ static bool take_replies(struct lane *lane, lane_on_reply on_reply, void *contex
             lane->error = "the server's reply is none of the protocol, or to another question";
             return false;
         }
-        lane->first = (lane->first + 1) % LANE_DEPTH_MAX;
+        lane->first = lane->first + 1 < lane->depth ? lane->first + 1 : 0;
         lane->pending--;
         on_reply(context, asked, &reply);
         at += (size_t)took;

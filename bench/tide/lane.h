@@ -16,7 +16,8 @@
 
 #define LANE_DEPTH_MAX 1024
 
-enum protocol { PROTOCOL_RESP, PROTOCOL_MEMCACHED };
+enum protocol { PROTOCOL_RESP, PROTOCOL_MEMCACHED, PROTOCOL_META /* memcached's ms, mg, md */ };
+#define PROTOCOL_COUNT 3
 enum verb { VERB_SET, VERB_GET, VERB_DELETE };
 
 enum reply_status {
@@ -42,7 +43,7 @@ struct lane {
     enum protocol protocol;
     struct sizes key_lengths;
     unsigned depth;          /* at most so many commands on their way */
-    unsigned first, pending; /* in `asked`, a ring */
+    unsigned first, pending; /* in `asked`, a ring of `depth`: no longer, for the cache's sake */
     struct asked asked[LANE_DEPTH_MAX];
     char *out, *in;
     size_t out_sent, out_length, out_capacity, in_length, in_capacity;
@@ -50,6 +51,9 @@ struct lane {
 };
 
 typedef void (*lane_on_reply)(void *context, const struct asked *asked, const struct reply *reply);
+
+/* As in --protocol. */
+const char *protocol_name(enum protocol protocol);
 
 /* Connects, blocking. 0, or -1 with errno. */
 int lane_open(struct lane *lane, const struct addrinfo *address, enum protocol protocol,

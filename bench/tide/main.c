@@ -24,6 +24,10 @@ static const char help[] =
     "\n"
     "  tide compare redis.json memcached.json --report both.html\n"
     "\n"
+    "Each takes a minute or two; with --scale 0.1, a tenth of the bytes, some fifteen seconds. One "
+    "that\n"
+    "runs already and is empty, here or elsewhere: --server HOST:PORT instead of --spawn.\n"
+    "\n"
     "`tide run --help` lists the options.\n";
 
 static int list(void)

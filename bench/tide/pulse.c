@@ -2,7 +2,11 @@
 /* pulse.c: see pulse.h. */
 #include "pulse.h"
 
+#include <errno.h>
 #include <math.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -23,36 +27,95 @@ static void note(struct pulse *pulse, uint64_t ns)
 
 /* ---- the thread ---- */
 
-static bool ask(const struct pulse *pulse)
+static void sleep_until(uint64_t ns)
 {
-    const char *question =
-        pulse->protocol == PROTOCOL_RESP ? "*2\r\n$3\r\nGET\r\n$5\r\npulse\r\n" : "get pulse\r\n";
-    char answer[256];
-    size_t length = 0;
-    if (send(pulse->descriptor, question, strlen(question), MSG_NOSIGNAL) < 0)
-        return false;
-    do {
-        ssize_t got = recv(pulse->descriptor, answer + length, sizeof answer - length, 0);
-        if (got <= 0)
-            return false;
-        length += (size_t)got;
-    } while (answer[length - 1] != '\n' && length < sizeof answer);
+    struct timespec until = {(time_t)(ns / 1000000000u), (long)(ns % 1000000000u)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
+}
+
+static void *oversleep(void *context)
+{
+    struct pulse *pulse = context;
+    while (!__atomic_load_n(&pulse->is_stopping, __ATOMIC_RELAXED)) {
+        uint64_t due = clock_ns() + PERIOD_NS;
+        sleep_until(due);
+        uint64_t late = clock_ns() - due;
+        if (late > __atomic_load_n(&pulse->overslept_ns, __ATOMIC_RELAXED))
+            __atomic_store_n(&pulse->overslept_ns, late, __ATOMIC_RELAXED);
+    }
+    return NULL;
+}
+
+/* Questions are asked when they are due, whether or not those before them are answered: a probe
+ * that waited would fall behind for good as soon as an answer takes as long as the time between
+ * two. */
+struct questions {
+    const char *text;
+    size_t length;
+    uint64_t first_ns;        /* when the first is due; the n-th n periods later */
+    uint64_t asked, answered; /* so many */
+    size_t sent;              /* bytes of the question that comes next */
+};
+
+static uint64_t due_of(const struct questions *questions, uint64_t number)
+{
+    return questions->first_ns + number * PERIOD_NS;
+}
+
+/* Sends what is due, as far as the socket takes it. */
+static bool ask(const struct pulse *pulse, struct questions *questions)
+{
+    while (due_of(questions, questions->asked) <= clock_ns()) {
+        ssize_t sent = send(pulse->descriptor, questions->text + questions->sent,
+                            questions->length - questions->sent, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0)
+            return errno == EAGAIN || errno == EINTR;
+        questions->sent += (size_t)sent;
+        if (questions->sent < questions->length)
+            return true;
+        questions->sent = 0;
+        questions->asked++;
+    }
     return true;
+}
+
+/* An answer is a line: nobody has written the key. */
+static bool hear(struct pulse *pulse, struct questions *questions)
+{
+    char answers[4096];
+    ssize_t got = recv(pulse->descriptor, answers, sizeof answers, MSG_DONTWAIT);
+    uint64_t now = clock_ns();
+    if (got <= 0)
+        return got < 0 && (errno == EAGAIN || errno == EINTR);
+    for (ssize_t i = 0; i < got; i++)
+        if (answers[i] == '\n' && questions->answered < questions->asked)
+            note(pulse, now - due_of(questions, questions->answered++));
+    __atomic_store_n(&pulse->due_ns, due_of(questions, questions->answered), __ATOMIC_RELAXED);
+    return true;
+}
+
+/* Until an answer comes or a question is due; what could not be sent is tried again then. */
+static void wait_for_either(const struct pulse *pulse, const struct questions *questions)
+{
+    struct pollfd poll = {.fd = pulse->descriptor, .events = POLLIN};
+    uint64_t due = due_of(questions, questions->asked), now = clock_ns();
+    uint64_t pause = due > now ? due - now : PERIOD_NS;
+    ppoll(&poll, 1, &(struct timespec){.tv_nsec = (long)pause}, NULL);
 }
 
 static void *run(void *context)
 {
+    static const char *const texts[PROTOCOL_COUNT] = {"*2\r\n$3\r\nGET\r\n$5\r\npulse\r\n",
+                                                      "get pulse\r\n", "mg pulse v\r\n"};
     struct pulse *pulse = context;
-    uint64_t due = clock_ns();
+    const char *text = texts[pulse->protocol];
+    struct questions questions = {
+        .text = text, .length = strlen(text), .first_ns = clock_ns() + PERIOD_NS};
+    __atomic_store_n(&pulse->due_ns, questions.first_ns, __ATOMIC_RELAXED);
     while (!__atomic_load_n(&pulse->is_stopping, __ATOMIC_RELAXED)) {
-        due += PERIOD_NS;
-        struct timespec until = {(time_t)(due / 1000000000u), (long)(due % 1000000000u)};
-        clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &until, NULL);
-        __atomic_store_n(&pulse->due_ns, due, __ATOMIC_RELAXED);
-        if (!ask(pulse))
+        wait_for_either(pulse, &questions);
+        if (!hear(pulse, &questions) || !ask(pulse, &questions))
             break;
-        note(pulse, clock_ns() - due);
-        __atomic_store_n(&pulse->due_ns, 0, __ATOMIC_RELAXED);
     }
     __atomic_store_n(&pulse->due_ns, 0, __ATOMIC_RELAXED);
     return NULL;
@@ -64,13 +127,19 @@ int pulse_start(struct pulse *pulse, const struct addrinfo *address, enum protoc
     pulse->descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     if (pulse->descriptor < 0)
         return -1;
+    int on = 1;
+    setsockopt(pulse->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     if (connect(pulse->descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
         pthread_create(&pulse->thread, NULL, run, pulse) != 0) {
         close(pulse->descriptor);
         return -1;
     }
     pulse->is_running = true;
-    return 0;
+    if (pthread_create(&pulse->sleeper, NULL, oversleep, pulse) == 0)
+        return 0;
+    pulse->sleeper = pulse->thread; /* pulse_stop waits for one */
+    pulse_stop(pulse);
+    return -1;
 }
 
 void pulse_stop(struct pulse *pulse)
@@ -80,6 +149,8 @@ void pulse_stop(struct pulse *pulse)
     __atomic_store_n(&pulse->is_stopping, true, __ATOMIC_RELAXED);
     shutdown(pulse->descriptor, SHUT_RDWR);
     pthread_join(pulse->thread, NULL);
+    if (!pthread_equal(pulse->sleeper, pulse->thread))
+        pthread_join(pulse->sleeper, NULL);
     close(pulse->descriptor);
     pulse->is_running = false;
 }
@@ -101,11 +172,12 @@ double pulse_longest(struct pulse *pulse)
 struct pulse_result pulse_take(struct pulse *pulse)
 {
     pthread_mutex_lock(&pulse->mutex);
-    struct pulse_result result = {NAN, NAN};
-    if (pulse->delays.count > 0)
-        result = (struct pulse_result){.p999_seconds =
-                                           (double)histogram_quantile(&pulse->delays, 0.999) / 1e9,
-                                       .max_seconds = (double)pulse->delays.longest_ns / 1e9};
+    uint64_t overslept = __atomic_exchange_n(&pulse->overslept_ns, 0, __ATOMIC_RELAXED);
+    struct pulse_result result = {NAN, NAN, (double)overslept / 1e9};
+    if (pulse->delays.count > 0) {
+        result.p999_seconds = (double)histogram_quantile(&pulse->delays, 0.999) / 1e9;
+        result.max_seconds = (double)pulse->delays.longest_ns / 1e9;
+    }
     pulse->delays = (struct histogram){0};
     pthread_mutex_unlock(&pulse->mutex);
     return result;

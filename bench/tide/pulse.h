@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* pulse.h: what another client feels: a question each millisecond on a connection of its own.
  *
- * A delay counts from the moment the question was due, not from when it could be sent: questions
- * that a stall kept from being asked are in the figures too (no coordinated omission).
+ * A question is sent when it is due, whether those before it are answered or not, and its delay
+ * counts from then: a stall is in the figures with all the questions that came into it (no
+ * coordinated omission), and a server whose answers take long is not charged for a queue of our
+ * making. A second thread asks nobody and only sleeps a millisecond at a time: by how much it is
+ * late is the machine's doing, or another program's, and would be in the answers of any server.
  */
 #ifndef EBB_TIDE_PULSE_H
 #define EBB_TIDE_PULSE_H
@@ -16,11 +19,12 @@
 #include "lane.h"
 
 struct pulse {
-    pthread_t thread;
+    pthread_t thread, sleeper;
     int descriptor;
     enum protocol protocol;
     bool is_stopping, is_running; /* atomic: is_stopping */
-    uint64_t due_ns;              /* of the question not answered yet, atomic; 0: none */
+    uint64_t due_ns;              /* of the oldest without an answer, atomic; 0: none */
+    uint64_t overslept_ns;        /* the sleeper's longest since it was last taken, atomic */
     pthread_mutex_t mutex;        /* guards the next two */
     uint64_t longest_ns;          /* since it was last asked for */
     struct histogram delays;      /* since they were last taken */
@@ -28,6 +32,7 @@ struct pulse {
 
 struct pulse_result {
     double p999_seconds, max_seconds; /* NAN: no answer at all */
+    double overslept_seconds;         /* the longest */
 };
 
 /* 0, or -1 if there is no connection or no thread. */

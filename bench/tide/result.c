@@ -12,7 +12,9 @@
 #include "run_file.h"
 #include "verdicts.h"
 
-#define MIB (1024.0 * 1024)
+#define MIB                (1024.0 * 1024)
+#define LOAD_SECONDS_LEAST 0.1 /* of a phase, to be judged by */
+#define LOAD_SHARE_BUSY    0.9
 
 static json_t *number(double value)
 {
@@ -43,20 +45,24 @@ static json_t *phase_object(const struct engine *engine, size_t at)
     const struct outcome *outcome = &engine->outcomes[at];
     const struct counts *counts = &outcome->counts;
     return json_pack(
-        "{ss ss sf sf sI sI so so so so so so so sI sI sI sI so so so so sI sI}", "name",
-        phase->name, "kind", phase_kind_name(phase->kind), "start_seconds", outcome->start_seconds,
-        "end_seconds", outcome->end_seconds, "live_bytes", (json_int_t)outcome->live_bytes, "items",
-        (json_int_t)outcome->items, "server_live_bytes", whole(outcome->server_live_bytes),
-        "resident_bytes", whole(outcome->resident), "charged_bytes", whole(outcome->charged),
-        "resident_over_live", number(over(outcome->resident, (double)outcome->live_bytes)),
-        "peak_over_live", number(over(outcome->peak_resident, outcome->peak_live)),
-        "follow_seconds", number(outcome->follow_seconds), "cpu_seconds",
-        number(outcome->cpu_seconds), "operations", (json_int_t)counts->operations, "errors",
-        (json_int_t)counts->errors, "hits", (json_int_t)counts->hits, "misses",
-        (json_int_t)counts->misses, "stall_p999_seconds", number(outcome->stall.p999_seconds),
-        "stall_max_seconds", number(outcome->stall.max_seconds), "faults", whole(outcome->faults),
-        "faults_per_mib", number(over(outcome->faults, (double)counts->written_bytes / MIB)),
-        "wrong", (json_int_t)counts->wrong, "missing", (json_int_t)counts->missing);
+        "{ss ss sf sf sI sI so so so so so so so sI sI sI sI so so so so sI sI so so so so}",
+        "name", phase->name, "kind", phase_kind_name(phase->kind), "start_seconds",
+        outcome->start_seconds, "end_seconds", outcome->end_seconds, "live_bytes",
+        (json_int_t)outcome->live_bytes, "items", (json_int_t)outcome->items, "server_live_bytes",
+        whole(outcome->server_live_bytes), "resident_bytes", whole(outcome->resident),
+        "charged_bytes", whole(outcome->charged), "resident_over_live",
+        number(over(outcome->resident, (double)outcome->live_bytes)), "peak_over_live",
+        number(over(outcome->peak_resident, outcome->peak_live)), "follow_seconds",
+        number(outcome->follow_seconds), "cpu_seconds", number(outcome->cpu_seconds), "operations",
+        (json_int_t)counts->operations, "errors", (json_int_t)counts->errors, "hits",
+        (json_int_t)counts->hits, "misses", (json_int_t)counts->misses, "stall_p999_seconds",
+        number(outcome->stall.p999_seconds), "stall_max_seconds",
+        number(outcome->stall.max_seconds), "faults", whole(outcome->faults), "faults_per_mib",
+        number(over(outcome->faults, (double)counts->written_bytes / MIB)), "wrong",
+        (json_int_t)counts->wrong, "missing", (json_int_t)counts->missing, "work_seconds",
+        number(outcome->work_seconds), "work_operations", whole((double)outcome->work_operations),
+        "load_cpu_seconds", number(outcome->load_cpu_seconds), "overslept_seconds",
+        number(outcome->stall.overslept_seconds));
 }
 
 /* ---- samples ---- */
@@ -103,13 +109,13 @@ static json_t *samples_object(const struct engine *engine)
 
 static json_t *server_object(const struct engine *engine, const struct run_facts *facts)
 {
-    char source[64];
-    snprintf(source, sizeof source, "process %d (statm; smaps_rollup at each phase's end)",
-             (int)facts->pid);
-    return json_pack("{so so ss so ss si so so}", "name", text(facts->server_name), "version",
-                     text(facts->server_version), "protocol",
-                     engine->protocol == PROTOCOL_RESP ? "resp" : "memcached", "address",
-                     text(facts->address), "memory_source", source, "pid", (int)facts->pid,
+    char source[256];
+    source_text(engine->source, source, sizeof source);
+    return json_pack("{so so ss so ss so so so}", "name", text(facts->server_name), "version",
+                     text(facts->server_version), "protocol", protocol_name(engine->protocol),
+                     "address", text(facts->address), "memory_source", source, "pid",
+                     engine->source->kind == SOURCE_PROCESS ? json_integer(facts->pid)
+                                                            : json_null(),
                      "command", text(facts->command), "label", text(facts->label));
 }
 
@@ -190,6 +196,49 @@ int result_write_csv(const struct engine *engine, const char *path)
     return close_file(file, true);
 }
 
+/* What tide cost itself: whether it was what held the server up. */
+static void print_load(const struct run_file *run, FILE *file)
+{
+    double operations = 0, cpu = 0, busiest = -1;
+    size_t where = 0;
+    for (size_t i = 0; i < run_file_phase_count(run); i++) {
+        double seconds = run_file_phase_number(run, i, "work_seconds");
+        double mine = run_file_phase_number(run, i, "load_cpu_seconds");
+        double sent = run_file_phase_number(run, i, "work_operations");
+        if (!(seconds > LOAD_SECONDS_LEAST) || !(sent > 0) || isnan(mine))
+            continue;
+        operations += sent;
+        cpu += mine;
+        if (mine / seconds > busiest) {
+            busiest = mine / seconds;
+            where = i;
+        }
+    }
+    if (operations > 0)
+        fprintf(file,
+                "\ntide itself: %.2f us of CPU a command, %.0f %% of a processor at most (%s)%s\n",
+                cpu / operations * 1e6, busiest * 100, run_file_phase_name(run, where),
+                busiest > LOAD_SHARE_BUSY ? ": it was the limit there, more --depth costs it less"
+                                          : "");
+}
+
+/* What no server could help: a stall of about that length may not be the server's. */
+static void print_machine(const struct run_file *run, FILE *file)
+{
+    double longest = -1;
+    size_t where = 0;
+    for (size_t i = 0; i < run_file_phase_count(run); i++) {
+        double seconds = run_file_phase_number(run, i, "overslept_seconds");
+        if (seconds > longest) {
+            longest = seconds;
+            where = i;
+        }
+    }
+    if (longest >= 0)
+        fprintf(file, "the machine: a thread that only sleeps was late by %.2f ms at most (%s)\n",
+                longest * 1e3, run_file_phase_name(run, where));
+}
+
 int result_print(json_t *result, FILE *file)
 {
     struct run_file run;
@@ -199,6 +248,8 @@ int result_print(json_t *result, FILE *file)
         return -1;
     }
     verdicts_print(&run, 1, file);
+    print_load(&run, file);
+    print_machine(&run, file);
     run_file_release(&run);
     return 0;
 }

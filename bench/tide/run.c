@@ -4,18 +4,22 @@
 
 #include <errno.h>
 #include <getopt.h>
+#include <limits.h>
 #include <stdarg.h>
 #include <math.h>
 #include <netdb.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "../process.h"
 #include "builtin.h"
 #include "chart.h"
 #include "engine.h"
+#include "progress.h"
 #include "report.h"
 #include "result.h"
 #include "spawn.h"
@@ -29,13 +33,16 @@
 static const char help[] =
     "tide run SCENARIO (--server HOST:PORT | --spawn COMMAND) [OPTION]...\n"
     "\n"
-    "SCENARIO is one of `tide list` or a file; bench/tide/README.md describes the format.\n"
+    "SCENARIO is one of `tide list` or a file; `man tide` describes the format.\n"
     "\n"
-    "  -s, --server HOST:PORT  a server that runs on this machine and is empty\n"
+    "  -s, --server HOST:PORT  a server that runs and is empty\n"
     "  -S, --spawn COMMAND     start it, %p in the command is a free port; it is ended after\n"
-    "  -P, --protocol NAME     resp (the default) or memcached\n"
-    "  -p, --pid N             whose memory is read (default: the server is asked)\n"
+    "  -P, --protocol NAME     resp (the default), memcached, or meta (memcached's ms, mg, md)\n"
+    "  -p, --pid N             whose memory is read (default: the server's, if it runs here)\n"
+    "  -m, --metrics URL       read memory there: Ebb's page of metrics or an exporter's\n"
+    "                          (default for a server elsewhere: its INFO)\n"
     "  -x, --scale N           multiplies all sizes and counts of the scenario (default 1)\n"
+    "      --time-scale N      and its times, but for those to settle (default 1)\n"
     "  -c, --connections N     of the load (default 8)\n"
     "  -d, --depth N           commands on their way on each (default 32)\n"
     "      --seed N            of all that is random (default 1)\n"
@@ -52,16 +59,19 @@ static const char help[] =
     "seen until then is written in any case.\n";
 
 struct run {
-    const char *server, *spawn, *json, *csv, *report;
+    const char *server, *spawn, *metrics, *json, *csv, *report;
     char report_json[4096]; /* where the report's figures are, without --json */
     struct chart chart;
-    double scale;
-    pid_t pid;
+    double scale, time_scale;
+    struct progress progress;
+    pid_t pid;      /* given or spawned; 0 */
+    double own_pid; /* the server's word; NAN */
     bool is_ours;
     char *text; /* of the scenario, to be freed */
     char address_text[280];
     struct addrinfo *address;
     struct scenario scenario;
+    struct source source;
     struct engine engine;
     struct run_facts facts;
 };
@@ -79,14 +89,16 @@ __attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
 
 /* ---- options ---- */
 
-enum { SEED = 256, CSV };
+enum { SEED = 256, CSV, TIME_SCALE };
 
 static const struct option rows[] = {
     {"server", required_argument, NULL, 's'},
     {"spawn", required_argument, NULL, 'S'},
     {"protocol", required_argument, NULL, 'P'},
     {"pid", required_argument, NULL, 'p'},
+    {"metrics", required_argument, NULL, 'm'},
     {"scale", required_argument, NULL, 'x'},
+    {"time-scale", required_argument, NULL, TIME_SCALE},
     {"connections", required_argument, NULL, 'c'},
     {"depth", required_argument, NULL, 'd'},
     {"seed", required_argument, NULL, SEED},
@@ -111,10 +123,12 @@ static int read_number(const char *name, const char *text, double least, double 
 
 static int read_protocol(struct run *run, const char *text)
 {
-    run->engine.protocol = strcmp(text, "memcached") == 0 ? PROTOCOL_MEMCACHED : PROTOCOL_RESP;
-    if (run->engine.protocol == PROTOCOL_RESP && strcmp(text, "resp") != 0)
-        return refuse("--protocol is resp or memcached, not %s", text);
-    return 0;
+    for (unsigned protocol = 0; protocol < PROTOCOL_COUNT; protocol++)
+        if (strcmp(text, protocol_name(protocol)) == 0) {
+            run->engine.protocol = protocol;
+            return 0;
+        }
+    return refuse("--protocol is resp, memcached or meta, not %s", text);
 }
 
 static int read_option(struct run *run, int letter, const char *text)
@@ -127,6 +141,9 @@ static int read_option(struct run *run, int letter, const char *text)
         break;
     case 'S':
         run->spawn = text;
+        break;
+    case 'm':
+        run->metrics = text;
         break;
     case 'P':
         return read_protocol(run, text);
@@ -147,6 +164,8 @@ static int read_option(struct run *run, int letter, const char *text)
         break;
     case 'x':
         return read_number("scale", text, 1e-6, 1e6, &run->scale);
+    case TIME_SCALE:
+        return read_number("time-scale", text, 1e-6, 1e6, &run->time_scale);
     case 'p':
         status = read_number("pid", text, 1, 1 << 30, &number);
         run->pid = (pid_t)number;
@@ -199,6 +218,7 @@ static int read_scenario(struct run *run, const char *name)
                       strerror(errno));
     if (scenario_parse(&run->scenario, text, run->scale, error, sizeof error) < 0)
         return refuse("%s:%s", name, error);
+    scenario_stretch(&run->scenario, run->time_scale);
     const char *slash = strrchr(name, '/');
     run->facts.scenario_name = slash != NULL ? slash + 1 : name;
     run->facts.scenario_text = text;
@@ -261,7 +281,7 @@ static void read_text(const char *answer, const char *name, char text[], size_t 
                  found + strlen(name));
 }
 
-/* What it is, and whose memory to read. */
+/* What it is, and whether it is empty. */
 static int ask_server(struct run *run)
 {
     static char answer[ANSWER_BYTES];
@@ -278,18 +298,59 @@ static int ask_server(struct run *run)
         run->facts.server_name = "ebb";
         read_text(answer, "ebb_version:", version, sizeof run->facts.server_version);
     }
-    double pid = answer_number(answer, is_resp ? "process_id:" : "STAT pid ");
-    if (run->pid == 0 && !isnan(pid))
-        run->pid = (pid_t)pid;
-    struct source source;
-    struct reading reading;
-    source_init(&source, run->pid);
-    if (run->pid <= 0 || !source_read(&source, false, &reading))
-        return refuse("%s: its process can't be read on this machine; give --pid",
-                      run->address_text);
+    run->own_pid = answer_number(answer, is_resp ? "process_id:" : "STAT pid ");
     double items = server_items(run->address, run->engine.protocol);
     if (items > 0)
         return refuse("%s holds %.0f items; tide needs an empty server", run->address_text, items);
+    return 0;
+}
+
+/* ---- whose memory ---- */
+
+static uint16_t port_of(const struct addrinfo *address)
+{
+    const void *socket_address = address->ai_addr;
+    in_port_t port = address->ai_family == AF_INET6
+                         ? ((const struct sockaddr_in6 *)socket_address)->sin6_port
+                         : ((const struct sockaddr_in *)socket_address)->sin_port;
+    return ntohs(port);
+}
+
+/* Whether the id that the server gives is one on this machine. Of another user's process only the
+ * name is seen. */
+static bool runs_here(const struct run *run)
+{
+    char name[64];
+    if (!(run->own_pid >= 1 && run->own_pid < INT_MAX))
+        return false;
+    pid_t pid = (pid_t)run->own_pid;
+    enum process_listens listens = process_listens(pid, port_of(run->address));
+    return listens == LISTENS_YES ||
+           (listens == LISTENS_UNKNOWN && process_read(pid, "comm", name, sizeof name) &&
+            strstr(name, run->facts.server_name) != NULL);
+}
+
+static int choose_source(struct run *run)
+{
+    char error[400];
+    int status;
+    if (run->pid == 0 && run->metrics == NULL && runs_here(run))
+        run->pid = (pid_t)run->own_pid;
+    run->engine.source = &run->source;
+    if (run->metrics != NULL)
+        status = source_of_metrics(&run->source, run->metrics, error, sizeof error);
+    else if (run->pid != 0)
+        status = source_of_process(&run->source, run->pid, error, sizeof error);
+    else if (run->engine.protocol == PROTOCOL_RESP)
+        status = source_of_info(&run->source, run->address, error, sizeof error);
+    else
+        return refuse("%s: it does not run here as a process that can be read, and memcached does "
+                      "not say its resident memory; give --pid, or --metrics",
+                      run->address_text);
+    if (status < 0)
+        return refuse("%s", error);
+    source_text(&run->source, error, sizeof error);
+    fprintf(stderr, "tide: memory from %s\n", error);
     return 0;
 }
 
@@ -302,9 +363,12 @@ static void on_sample(void *context, const struct engine *engine)
     struct run *run = context;
     const struct sample *sample = &engine->samples[engine->sample_count - 1];
     chart_add(&run->chart, sample->seconds, sample->resident, sample->live);
-    if (engine->sample_count % DRAW_SAMPLES == 1)
-        chart_draw(&run->chart, (double)engine->phase / (double)engine->scenario->count, -1,
-                   engine->scenario->phases[engine->phase].name);
+    progress_note(&run->progress, engine);
+    if (engine->sample_count % DRAW_SAMPLES != 1)
+        return;
+    double left = progress_seconds_left(&run->progress, engine);
+    double share = left < 0 ? 0 : sample->seconds / (sample->seconds + left + 1e-9);
+    chart_draw(&run->chart, share, left, engine->scenario->phases[engine->phase].name);
 }
 
 static int write_report(const struct run *run)
@@ -352,8 +416,9 @@ static int play(struct run *run)
     engine->address = run->address;
     engine->on_sample = on_sample;
     engine->context = run;
+    progress_init(&run->progress, engine->scenario);
     chart_init(&run->chart, stderr, isatty(STDERR_FILENO));
-    int status = engine_run(engine, run->pid);
+    int status = engine_run(engine);
     chart_end(&run->chart);
     if (status < 0)
         refuse("%s", engine->error);
@@ -372,7 +437,8 @@ static int prepare_and_play(struct run *run, const char *scenario)
         return EXIT_REFUSED;
     if (run->server != NULL)
         snprintf(run->address_text, sizeof run->address_text, "%s", run->server);
-    if ((run->spawn != NULL ? start_server(run) : find_address(run)) < 0 || ask_server(run) < 0)
+    if ((run->spawn != NULL ? start_server(run) : find_address(run)) < 0 || ask_server(run) < 0 ||
+        choose_source(run) < 0)
         return EXIT_REFUSED;
     return play(run);
 }
@@ -381,8 +447,9 @@ int run_main(int argc, char **argv)
 {
     static struct run run; /* large: the phases are in it */
     int letter, status;
-    run = (struct run){.scale = 1, .engine = {.lane_count = 8, .depth = 32, .seed = 1}};
-    while ((letter = getopt_long(argc, argv, "s:S:P:p:x:c:d:el:j:r:h", rows, NULL)) != -1) {
+    run = (struct run){
+        .scale = 1, .time_scale = 1, .engine = {.lane_count = 8, .depth = 32, .seed = 1}};
+    while ((letter = getopt_long(argc, argv, "s:S:P:p:m:x:c:d:el:j:r:h", rows, NULL)) != -1) {
         if (letter == 'h')
             return fputs(help, stdout) < 0 ? EXIT_REFUSED : 0;
         if (read_option(&run, letter, optarg) < 0)
@@ -397,6 +464,7 @@ int run_main(int argc, char **argv)
         run.json = run.report_json;
     }
     status = prepare_and_play(&run, argv[optind]);
+    source_release(&run.source);
     if (run.is_ours)
         spawn_end(run.pid);
     engine_release(&run.engine);

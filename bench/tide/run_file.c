@@ -78,6 +78,10 @@ static const struct member members[] = {
     {"phases", "faults_per_mib", KIND_NUMBER, false},
     {"phases", "wrong", KIND_NUMBER, false},
     {"phases", "missing", KIND_NUMBER, false},
+    {"phases", "work_seconds", KIND_NUMBER, false},
+    {"phases", "work_operations", KIND_NUMBER, false},
+    {"phases", "load_cpu_seconds", KIND_NUMBER, false},
+    {"phases", "overslept_seconds", KIND_NUMBER, false},
 };
 
 /* Where the complaint of a reading goes. */

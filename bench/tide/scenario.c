@@ -440,6 +440,19 @@ int scenario_parse(struct scenario *scenario, const char *text, double scale, ch
     return scenario->count > 0 ? 0 : refuse(&reader, "no phase");
 }
 
+void scenario_stretch(struct scenario *scenario, double factor)
+{
+    for (size_t i = 0; i < scenario->count; i++) {
+        struct phase *phase = &scenario->phases[i];
+        phase->seconds *= factor;
+        phase->period *= factor;
+        if (phase->ttl_least > 0) {
+            phase->ttl_least = fmax(1, phase->ttl_least * factor);
+            phase->ttl_most = fmax(1, phase->ttl_most * factor);
+        }
+    }
+}
+
 void scenario_release(struct scenario *scenario)
 {
     for (size_t i = 0; i < scenario->count; i++)

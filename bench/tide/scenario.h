@@ -71,6 +71,8 @@ struct scenario {
 /* Sizes and counts are multiplied by `scale`. 0, or -1 with "line:column: what" in `error`. */
 int scenario_parse(struct scenario *scenario, const char *text, double scale, char error[],
                    size_t error_size);
+/* Makes its times, but for those to settle, so many times as long; no TTL gets below a second. */
+void scenario_stretch(struct scenario *scenario, double factor);
 void scenario_release(struct scenario *scenario);
 const char *phase_kind_name(enum phase_kind kind);
 

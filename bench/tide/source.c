@@ -39,13 +39,7 @@ static void find_charge(struct source *source)
     }
 }
 
-void source_init(struct source *source, pid_t pid)
-{
-    *source = (struct source){.pid = pid};
-    find_charge(source);
-}
-
-bool source_read(const struct source *source, bool is_exact, struct reading *reading)
+static bool read_process(const struct source *source, bool is_exact, struct reading *reading)
 {
     char text[64];
     uint64_t resident, faults;
@@ -59,6 +53,17 @@ bool source_read(const struct source *source, bool is_exact, struct reading *rea
     if (process_faults(source->pid, &faults))
         reading->faults = (double)faults;
     return true;
+}
+
+int source_of_process(struct source *source, pid_t pid, char error[], size_t error_size)
+{
+    struct reading reading;
+    *source = (struct source){.kind = SOURCE_PROCESS, .pid = pid};
+    find_charge(source);
+    if (pid > 0 && read_process(source, false, &reading))
+        return 0;
+    snprintf(error, error_size, "process %d can't be read", (int)pid);
+    return -1;
 }
 
 /* ---- its own word ---- */
@@ -95,6 +100,72 @@ double answer_number(const char *answer, const char *name)
     double number = strtod(found + strlen(name), &end);
     return end == found + strlen(name) ? NAN : number;
 }
+
+/* ---- elsewhere ---- */
+
+static bool fetch_info(void *context, struct reading *reading)
+{
+    const struct source *source = context;
+    char answer[ANSWER_BYTES];
+    if (server_ask(source->address, "INFO memory\r\nINFO cpu\r\nPING\r\n", "+PONG\r\n", answer,
+                   sizeof answer) < 0)
+        return false;
+    *reading = (struct reading){
+        answer_number(answer, "\nused_memory_rss:"), NAN,
+        answer_number(answer, "\nused_cpu_user:") + answer_number(answer, "\nused_cpu_sys:"), NAN};
+    return !isnan(reading->resident);
+}
+
+int source_of_info(struct source *source, const struct addrinfo *address, char error[],
+                   size_t error_size)
+{
+    struct reading reading;
+    *source = (struct source){.kind = SOURCE_INFO, .address = address};
+    if (!fetch_info(source, &reading))
+        snprintf(error, error_size, "its INFO has no used_memory_rss");
+    else if (gauge_start(&source->gauge, fetch_info, source) < 0)
+        snprintf(error, error_size, "no thread");
+    else
+        return 0;
+    return -1;
+}
+
+int source_of_metrics(struct source *source, const char *url, char error[], size_t error_size)
+{
+    *source = (struct source){.kind = SOURCE_METRICS};
+    if (metrics_open(&source->metrics, url, error, error_size) < 0 ||
+        metrics_choose(&source->metrics, error, error_size) < 0)
+        return -1;
+    if (gauge_start(&source->gauge, metrics_fetch, &source->metrics) == 0)
+        return 0;
+    snprintf(error, error_size, "no thread");
+    return -1;
+}
+
+void source_release(struct source *source)
+{
+    gauge_stop(&source->gauge);
+    metrics_release(&source->metrics);
+}
+
+bool source_read(struct source *source, bool is_exact, struct reading *reading)
+{
+    return source->kind == SOURCE_PROCESS ? read_process(source, is_exact, reading)
+                                          : gauge_read(&source->gauge, is_exact, reading);
+}
+
+void source_text(const struct source *source, char text[], size_t size)
+{
+    if (source->kind == SOURCE_PROCESS)
+        snprintf(text, size, "process %d (statm; smaps_rollup at each phase's end)",
+                 (int)source->pid);
+    else if (source->kind == SOURCE_INFO)
+        snprintf(text, size, "INFO (used_memory_rss)");
+    else
+        snprintf(text, size, "%s (%s)", source->metrics.url, source->metrics.resident_name);
+}
+
+/* ---- what it holds ---- */
 
 double server_items(const struct addrinfo *address, enum protocol protocol)
 {

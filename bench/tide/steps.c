@@ -7,6 +7,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#define PLACE_TRIES 16
+
 static struct lane *lane_for(struct engine *engine, uint64_t id)
 {
     struct lane *lane = &engine->lanes[id % engine->lane_count];
@@ -82,14 +84,42 @@ static enum step read_back(struct engine *engine, size_t at)
     return lane == NULL ? STEP_WAIT : sent(engine, lane_get(lane, &engine->model.items[at]));
 }
 
-static size_t pick(struct engine *engine, double zipf)
+/* ---- where ---- */
+
+static size_t draw(struct engine *engine, const struct phase *phase)
 {
     size_t count = engine->model.count;
-    if (zipf == 0)
-        return prng_below(&engine->prng, count);
-    double chance = ((double)(prng_next(&engine->prng) >> 11) + 0.5) * 0x1p-53;
-    size_t at = (size_t)((double)count * pow(chance, 1 / (1 - zipf)));
-    return at < count ? at : count - 1;
+    return phase->zipf == 0
+               ? prng_below(&engine->prng, count)
+               : popularity_place(&engine->popularity, prng_next(&engine->prng), count);
+}
+
+/* A random place in a model that has some. It was drawn a few steps ago: by now its line of memory
+ * is here, without which waiting for it would be the dearest part of a step. */
+static size_t next_place(struct engine *engine, const struct phase *phase)
+{
+    size_t *place = &engine->places[engine->next_place++ % PLACES_AHEAD], at = *place;
+    *place = draw(engine, phase);
+    __builtin_prefetch(&engine->model.items[*place]);
+    return at < engine->model.count ? at : draw(engine, phase);
+}
+
+static void forget_places(struct engine *engine)
+{
+    for (size_t i = 0; i < PLACES_AHEAD; i++)
+        engine->places[i] = SIZE_MAX;
+}
+
+/* One of some whose lane has room: any is as good, and the others' lanes are not kept waiting. */
+static size_t place_with_room(struct engine *engine, const struct phase *phase)
+{
+    size_t at = next_place(engine, phase);
+    for (unsigned tries = 1; tries < PLACE_TRIES; tries++) {
+        if (lane_for(engine, engine->model.items[at].id) != NULL)
+            break;
+        at = next_place(engine, phase);
+    }
+    return at;
 }
 
 /* ---- phases ---- */
@@ -101,7 +131,7 @@ static enum step fill(struct engine *engine, const struct phase *phase)
         return STEP_DONE;
     uint64_t next = next_bytes(engine, phase) + key_length(model->next_id, model->key_lengths);
     if (phase->live_bytes > 0 && model->count > 0 && model->live_bytes + next > phase->live_bytes)
-        return take_out(engine, prng_below(&engine->prng, model->count));
+        return take_out(engine, place_with_room(engine, phase));
     return add(engine, phase);
 }
 
@@ -121,28 +151,34 @@ static enum step thin_out(struct engine *engine, const struct phase *phase)
                                                     : model->count <= engine->target))
         return STEP_DONE;
     bool is_oldest = phase->order == ORDER_OLDEST;
-    return take_out(engine, is_oldest ? model->count - 1 : prng_below(&engine->prng, model->count));
+    return take_out(engine, is_oldest ? model->count - 1 : place_with_room(engine, phase));
 }
 
 static enum step churn(struct engine *engine, const struct phase *phase)
 {
-    if (engine_seconds(engine) - engine->stage_begin >= phase->seconds || engine->model.count == 0)
+    if (engine->now - engine->stage_begin >= phase->seconds || engine->model.count == 0)
         return STEP_DONE;
-    double chance = (double)(prng_next(&engine->prng) >> 11) * 0x1p-53;
-    size_t at = pick(engine, phase->zipf);
-    return chance < phase->writes ? replace(engine, phase, at) : read_back(engine, at);
+    if (!engine->has_choice || engine->choice >= engine->model.count) {
+        engine->choice =
+            phase->zipf > 0 ? next_place(engine, phase) : place_with_room(engine, phase);
+        engine->is_write = (double)(prng_next(&engine->prng) >> 11) * 0x1p-53 < phase->writes;
+    }
+    enum step step = engine->is_write ? replace(engine, phase, engine->choice)
+                                      : read_back(engine, engine->choice);
+    engine->has_choice = step == STEP_WAIT; /* what is asked for most is not passed over */
+    return step;
 }
 
 static enum step oscillate(struct engine *engine, const struct phase *phase)
 {
     struct model *model = &engine->model;
-    double seconds = engine_seconds(engine) - engine->stage_begin;
+    double seconds = engine->now - engine->stage_begin;
     if (seconds >= phase->seconds)
         return STEP_DONE;
     if (fmod(seconds, phase->period) < phase->period / 2)
         return model->live_bytes < phase->live_bytes ? add(engine, phase) : STEP_WAIT;
     return model->live_bytes > phase->low_bytes && model->count > 0
-               ? take_out(engine, prng_below(&engine->prng, model->count))
+               ? take_out(engine, place_with_room(engine, phase))
                : STEP_WAIT;
 }
 
@@ -170,7 +206,7 @@ static bool is_ahead_of_rate(const struct engine *engine, const struct phase *ph
         return false;
     uint64_t sent_since =
         engine->counts.operations - engine->phase_counts.operations + engine->in_flight;
-    return (double)sent_since >= phase->rate * (engine_seconds(engine) - engine->stage_begin);
+    return (double)sent_since >= phase->rate * (engine->now - engine->stage_begin);
 }
 
 enum step steps_next(struct engine *engine, const struct phase *phase)
@@ -193,8 +229,7 @@ enum step steps_next(struct engine *engine, const struct phase *phase)
     case PHASE_EXPIRE:
         return engine->model.last_expires == 0 ? STEP_DONE : STEP_WAIT;
     default:
-        return engine_seconds(engine) - engine->stage_begin >= phase->seconds ? STEP_DONE
-                                                                              : STEP_WAIT;
+        return engine->now - engine->stage_begin >= phase->seconds ? STEP_DONE : STEP_WAIT;
     }
 }
 
@@ -203,7 +238,8 @@ void steps_begin(struct engine *engine, const struct phase *phase)
     struct model *model = &engine->model;
     double share = phase->share > 0 ? phase->share : 1;
     engine->added = engine->written = engine->cursor = 0;
-    engine->has_next = false;
+    engine->has_next = engine->has_choice = false;
+    popularity_init(&engine->popularity, phase->zipf);
     if (phase->kind == PHASE_FILL)
         engine->target = phase->written_bytes > 0 ? phase->written_bytes
                          : phase->live_bytes > model->live_bytes
@@ -219,6 +255,7 @@ void steps_begin(struct engine *engine, const struct phase *phase)
         model_sort(model);
     if (phase->every > 0)
         engine->cursor = model->count;
+    forget_places(engine);
 }
 
 /* ---- read-back ---- */

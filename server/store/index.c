@@ -34,10 +34,8 @@ static uint64_t make_entry(ebb_ref ref, unsigned depth, unsigned step, unsigned 
 static uint64_t *empty_slot(uint64_t *segment, unsigned bucket)
 {
     uint64_t *slots = segment + bucket * BUCKET_SLOTS;
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        if (slots[i] == 0)
-            return slots + i;
-    return NULL;
+    unsigned empty = bucket_empty(slots);
+    return empty != 0 ? slots + __builtin_ctz(empty) : NULL;
 }
 
 /* All buckets where `word` may lie are full. Makes room in one of them by sending an item of it on
@@ -80,6 +78,37 @@ static bool place(uint64_t *segment, unsigned buckets, uint64_t word)
     return buckets > 2 * INDEX_FAR_MAX && displace(segment, buckets, home, word);
 }
 
+/* The same while a segment without a hole is made: `fill` counts the words in each bucket. Nothing
+ * has to be looked at, and a segment's words are sorted by their homes already. */
+static bool add(uint64_t *segment, uint8_t *fill, unsigned buckets, uint64_t word)
+{
+    unsigned home = slot_tag(word) * buckets >> 16, bucket = home;
+    word &= ~SLOT_FAR_MASK;
+    for (uint64_t far = 0; far <= INDEX_FAR_MAX; far++) {
+        if (fill[bucket] < BUCKET_SLOTS) {
+            segment[bucket * BUCKET_SLOTS + fill[bucket]++] = word | far << SLOT_FAR_SHIFT;
+            return true;
+        }
+        bucket = bucket + 1 == buckets ? 0 : bucket + 1;
+    }
+    if (!place(segment, buckets, word))
+        return false;
+    while (fill[bucket] == BUCKET_SLOTS) /* where what was displaced has gone */
+        bucket = bucket + 1 == buckets ? 0 : bucket + 1;
+    fill[bucket]++;
+    return true;
+}
+
+static bool add_all(uint64_t *segment, unsigned step, const uint64_t *words, unsigned count)
+{
+    uint8_t fill[BUCKETS_MAX] = {0};
+    unsigned added = 0;
+    memset(segment, 0, step_bytes(step));
+    while (added < count && add(segment, fill, step_buckets(step), words[added]))
+        added++;
+    return added == count;
+}
+
 /* A new segment with these words: of that step, or of a larger one if they do not fit. */
 static uint64_t build(struct index *index, const uint64_t *words, unsigned count, unsigned depth,
                       unsigned step)
@@ -88,12 +117,7 @@ static uint64_t build(struct index *index, const uint64_t *words, unsigned count
         ebb_ref ref = ebb_alloc(index->heap, step_bytes(step));
         if (ref == 0)
             return 0;
-        uint64_t *segment = ebb_at(index->base, ref);
-        memset(segment, 0, step_bytes(step));
-        unsigned placed = 0;
-        while (placed < count && place(segment, step_buckets(step), words[placed]))
-            placed++;
-        if (placed == count)
+        if (add_all(ebb_at(index->base, ref), step, words, count))
             return make_entry(ref, depth, step, count);
         ebb_free(index->heap, ref);
     }
@@ -104,9 +128,10 @@ static unsigned collect(const struct index *index, uint64_t entry, uint64_t *wor
 {
     const uint64_t *segment = index_segment(index, entry);
     unsigned count = 0;
-    for (unsigned i = 0; i < step_slots(entry_step(entry)); i++)
-        if (segment[i] != 0)
-            words[count++] = segment[i];
+    for (unsigned i = 0; i < step_slots(entry_step(entry)); i++) {
+        words[count] = segment[i];
+        count += segment[i] != 0;
+    }
     return count;
 }
 
@@ -196,10 +221,11 @@ static unsigned part(const struct index *index, uint64_t *words, unsigned count,
     for (unsigned i = 0; i < count; i++) {
         if (i + 8 < count)
             __builtin_prefetch(ebb_at(index->base, slot_ref(words[i + 8])));
-        if (index->hash_of(index->context, slot_ref(words[i])) >> bit & 1)
-            high[high_count++] = words[i];
-        else
-            words[low_count++] = words[i];
+        uint64_t word = words[i];
+        bool is_high = index->hash_of(index->context, slot_ref(word)) >> bit & 1;
+        high[high_count] = words[low_count] = word;
+        high_count += is_high;
+        low_count += !is_high;
     }
     /* cppcheck-suppress uninitvar ; as many as were put there are read */
     memcpy(words + low_count, high, high_count * sizeof *high);
@@ -324,10 +350,8 @@ static void shrink(struct index *index, uint32_t prefix)
 void index_remove(struct index *index, const struct index_at *at)
 {
     uint64_t entry = index->directory[at->prefix];
-    uint64_t *slots = at->segment + at->bucket * BUCKET_SLOTS;
-    bool was_full = true;
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        was_full = was_full && slots[i] != 0;
+    const uint64_t *slots = at->segment + at->bucket * BUCKET_SLOTS;
+    bool was_full = bucket_empty(slots) == 0;
     *at->slot = 0;
     if (was_full)
         pull_back(at->segment, step_buckets(entry_step(entry)), at->bucket, at->slot);
@@ -338,15 +362,10 @@ void index_remove(struct index *index, const struct index_at *at)
 
 /* ---- moving ---- */
 
-static bool is_ref(const void *context, ebb_ref ref)
-{
-    return *(const ebb_ref *)context == ref;
-}
-
 void index_replace(struct index *index, uint64_t hash, ebb_ref from, ebb_ref to)
 {
     struct index_at at;
-    bool found = index_find(index, hash, is_ref, &from, &at);
+    bool found = index_find_ref(index, hash, from, &at);
     if (!found) {
         fprintf(stderr, "index: a moved item is not in it\n");
         abort();
@@ -418,10 +437,7 @@ void index_release(struct index *index)
 
 static bool is_bucket_full(const uint64_t *segment, unsigned bucket)
 {
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        if (segment[bucket * BUCKET_SLOTS + i] == 0)
-            return false;
-    return true;
+    return bucket_empty(segment + bucket * BUCKET_SLOTS) == 0;
 }
 
 static int segment_check(const struct index *index, uint32_t prefix)

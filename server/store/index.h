@@ -27,6 +27,9 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
 
 #include "../../alloc/ebb_alloc.h"
 
@@ -48,6 +51,7 @@
 #define SLOT_FAR_MASK  (UINT64_C(3) << SLOT_FAR_SHIFT)
 #define SLOT_USE_SHIFT 40
 #define SLOT_TAG_SHIFT 48
+#define SLOT_TAG_MASK  (UINT64_C(0xffff) << SLOT_TAG_SHIFT)
 
 struct index {
     struct ebb_heap *heap; /* of the segments */
@@ -171,61 +175,113 @@ static inline uint64_t *index_segment(const struct index *index, uint64_t entry)
     return ebb_at(index->base, entry_ref(entry));
 }
 
-static inline bool bucket_is_full(const uint64_t *slots)
+/* Which slots of a bucket, masked, hold that word: a bit each. Looks at all of them, for which one
+ * it is no processor can guess. */
+#if defined(__SSE2__) && !defined(EBB_HARD) /* hard tests the other one */
+static inline unsigned bucket_find(const uint64_t *slots, uint64_t mask, uint64_t word)
 {
-    bool is_full = true;
+    const __m128i *pairs = (const __m128i *)slots;
+    __m128i masks = _mm_set1_epi64x((long long)mask), words = _mm_set1_epi64x((long long)word);
+    __m128i equal[BUCKET_SLOTS / 2];
+    for (unsigned i = 0; i < BUCKET_SLOTS / 2; i++)
+        equal[i] = _mm_cmpeq_epi32(_mm_and_si128(_mm_load_si128(pairs + i), masks), words);
+    /* A byte for each half of a slot, then for each slot a word that is -1 if both are. */
+    __m128i halves =
+        _mm_packs_epi16(_mm_packs_epi32(equal[0], equal[1]), _mm_packs_epi32(equal[2], equal[3]));
+    __m128i whole = _mm_cmpeq_epi16(halves, _mm_set1_epi16(-1));
+    return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(whole, _mm_setzero_si128()));
+}
+#else
+static inline unsigned bucket_find(const uint64_t *slots, uint64_t mask, uint64_t word)
+{
+    unsigned found = 0;
     for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        is_full &= slots[i] != 0;
-    return is_full;
+        found |= (unsigned)((slots[i] & mask) == word) << i;
+    return found;
+}
+#endif
+
+static inline unsigned bucket_empty(const uint64_t *slots)
+{
+    return bucket_find(slots, UINT64_MAX, 0);
+}
+
+/* Where a hash is at home. */
+struct index_home {
+    uint64_t *segment;
+    uint32_t prefix;
+    unsigned bucket, buckets;
+    uint64_t word; /* the tag where it stands in a slot */
+};
+
+static inline struct index_home index_home(const struct index *index, uint64_t hash)
+{
+    uint32_t prefix = index_resolve(index, hash);
+    uint64_t entry = index->directory[prefix];
+    unsigned buckets = step_buckets(entry_step(entry)), tag = hash_tag(hash);
+    return (struct index_home){.segment = index_segment(index, entry),
+                               .prefix = prefix,
+                               .bucket = tag * buckets >> 16,
+                               .buckets = buckets,
+                               .word = (uint64_t)tag << SLOT_TAG_SHIFT};
+}
+
+static inline bool index_is_ref(void *context, ebb_ref ref)
+{
+    return *(const ebb_ref *)context == ref;
 }
 
 /* Finds the item with that hash for which match() is true. */
 static inline bool index_find(const struct index *index, uint64_t hash,
-                              bool (*match)(const void *context, ebb_ref ref), const void *context,
+                              bool (*match)(void *context, ebb_ref ref), void *context,
                               struct index_at *at)
 {
-    uint32_t prefix = index_resolve(index, hash);
-    uint64_t entry = index->directory[prefix];
-    uint64_t *segment = index_segment(index, entry);
-    unsigned buckets = step_buckets(entry_step(entry)), tag = hash_tag(hash);
-    unsigned bucket = tag * buckets >> 16;
-    for (unsigned far = 0; far <= INDEX_FAR_MAX; far++) {
-        uint64_t *slots = segment + bucket * BUCKET_SLOTS;
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-            if (slot_tag(slots[i]) == tag && slots[i] != 0 && slot_far(slots[i]) == far &&
-                match(context, slot_ref(slots[i]))) {
-                *at = (struct index_at){slots + i, segment, prefix, bucket};
+    struct index_home home = index_home(index, hash);
+    unsigned bucket = home.bucket;
+    for (uint64_t far = 0; far <= INDEX_FAR_MAX; far++) {
+        uint64_t *slots = home.segment + bucket * BUCKET_SLOTS;
+        uint64_t word = home.word | far << SLOT_FAR_SHIFT;
+        unsigned found = bucket_find(slots, SLOT_TAG_MASK | SLOT_FAR_MASK, word);
+        for (; found != 0; found &= found - 1) {
+            uint64_t *slot = slots + __builtin_ctz(found);
+            if (*slot != 0 && match(context, slot_ref(*slot))) {
+                *at = (struct index_at){slot, home.segment, home.prefix, bucket};
                 return true;
             }
         }
-        if (!bucket_is_full(slots))
+        if (bucket_empty(slots) != 0)
             return false;
-        bucket = bucket + 1 == buckets ? 0 : bucket + 1;
+        bucket = bucket + 1 == home.buckets ? 0 : bucket + 1;
     }
     return false;
+}
+
+/* Finds the item that lives at `ref`. */
+static inline bool index_find_ref(const struct index *index, uint64_t hash, ebb_ref ref,
+                                  struct index_at *at)
+{
+    return index_find(index, hash, index_is_ref, &ref, at);
 }
 
 /* Asks for the cache line of the hash's home bucket. */
 static inline void index_prefetch(const struct index *index, uint64_t hash)
 {
-    uint64_t entry = index->directory[index_resolve(index, hash)];
-    unsigned bucket = hash_tag(hash) * step_buckets(entry_step(entry)) >> 16;
-    __builtin_prefetch(index_segment(index, entry) + bucket * BUCKET_SLOTS);
+    struct index_home home = index_home(index, hash);
+    __builtin_prefetch(home.segment + home.bucket * BUCKET_SLOTS);
 }
 
 /* Asks for the items that the hash's home bucket may mean. Worth calling some time after
  * index_prefetch(), which brings the bucket. */
 static inline void index_prefetch_items(const struct index *index, uint64_t hash)
 {
-    uint64_t entry = index->directory[index_resolve(index, hash)];
-    unsigned tag = hash_tag(hash), bucket = tag * step_buckets(entry_step(entry)) >> 16;
-    const uint64_t *slots = index_segment(index, entry) + bucket * BUCKET_SLOTS;
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-        if (slots[i] != 0 && slot_tag(slots[i]) == tag) {
-            const char *item = ebb_at(index->base, slot_ref(slots[i]));
-            __builtin_prefetch(item);
-            __builtin_prefetch(item + 64); /* where most values begin or end */
-        }
+    struct index_home home = index_home(index, hash);
+    const uint64_t *slots = home.segment + home.bucket * BUCKET_SLOTS;
+    unsigned found = bucket_find(slots, SLOT_TAG_MASK, home.word);
+    for (; found != 0; found &= found - 1) {
+        const char *item = ebb_at(index->base, slot_ref(slots[__builtin_ctz(found)]));
+        __builtin_prefetch(item);
+        __builtin_prefetch(item + 64); /* where most values begin or end */
+    }
 }
 
 #endif

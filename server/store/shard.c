@@ -97,25 +97,26 @@ uint64_t shard_random(struct shard *shard) /* xorshift64*, Vigna 2016 */
 struct wanted {
     const struct store_key *key;
     void *base;
+    struct item_view *item;
 };
 
-static bool is_wanted(const void *context, ebb_ref ref)
+/* Leaves what it has read of the item. */
+static bool is_wanted(void *context, ebb_ref ref)
 {
     const struct wanted *wanted = context;
     const struct store_key *key = wanted->key;
-    struct item_view view;
-    item_read(ebb_at(wanted->base, ref), &view);
-    return view.meta.key_len == key->len && view.meta.database == key->database &&
-           memcmp(view.key, key->data, key->len) == 0;
+    struct item_view *item = wanted->item;
+    item_read(ebb_at(wanted->base, ref), item);
+    return item->meta.key_len == key->len && item->meta.database == key->database &&
+           memcmp(item->key, key->data, key->len) == 0;
 }
 
 bool shard_find_any(struct shard *shard, const struct store_key *key, struct found *found)
 {
-    struct wanted wanted = {key, shard->base};
+    struct wanted wanted = {key, shard->base, &found->item};
     if (!index_find(&shard->index, key->hash, is_wanted, &wanted, &found->at))
         return false;
     found->ref = slot_ref(*found->at.slot);
-    item_read(ebb_at(shard->base, found->ref), &found->item);
     return true;
 }
 

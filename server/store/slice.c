@@ -35,37 +35,63 @@ static void record(struct slices *slices, uint64_t ns)
 
 /* ---- expiry ---- */
 
+/* Found dead, not deleted yet: meanwhile the memory they are to be taken out of is on its way. */
+#define REAP_BATCH 16u
+
 struct reaper {
     struct shard *shard;
     int64_t now_ms;
+    unsigned count;
+    struct {
+        ebb_ref ref;
+        uint64_t hash;
+    } dead[REAP_BATCH];
 };
 
-static uint64_t reap(void *context, ebb_ref ref, void *data)
+static void reap_one(struct shard *shard, ebb_ref ref, uint64_t hash)
+{
+    struct found found = {.ref = ref};
+    item_read(ebb_at(shard->base, ref), &found.item);
+    stat_add(&shard->stats.expired_active, 1);
+    stat_add(&shard->stats.expired_bytes, item_view_bytes(&found.item));
+    if (index_find_ref(&shard->index, hash, ref, &found.at))
+        shard_delete(shard, &found);
+}
+
+static void reap_all(struct reaper *reaper)
+{
+    for (unsigned i = 0; i < reaper->count; i++)
+        reap_one(reaper->shard, reaper->dead[i].ref, reaper->dead[i].hash);
+    reaper->count = 0;
+}
+
+static uint64_t note_dead(void *context, ebb_ref ref, void *data)
 {
     struct reaper *reaper = context;
     struct shard *shard = reaper->shard;
-    struct found found = {.ref = ref};
-    item_read(data, &found.item);
-    const struct item_meta *meta = &found.item.meta;
-    if (!item_is_dead(meta, reaper->now_ms))
-        return (uint64_t)meta->expire_ms;
-    struct store_key key = item_key(shard->store, &found.item);
-    stat_add(&shard->stats.expired_active, 1);
-    stat_add(&shard->stats.expired_bytes, item_bytes(meta));
-    if (shard_find_any(shard, &key, &found))
-        shard_delete(shard, &found);
+    struct item_view item;
+    item_read(data, &item);
+    if (!item_is_dead(&item.meta, reaper->now_ms))
+        return (uint64_t)item.meta.expire_ms;
+    if (reaper->count == REAP_BATCH)
+        reap_all(reaper);
+    uint64_t hash = item_key(shard->store, &item).hash;
+    index_prefetch(&shard->index, hash);
+    reaper->dead[reaper->count].ref = ref;
+    reaper->dead[reaper->count++].hash = hash;
     return 0;
 }
 
 /* Visits spans with due items until the deadline. true: there are more. */
 static bool expire(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
 {
-    struct reaper reaper = {shard, now_ms};
+    struct reaper reaper = {.shard = shard, .now_ms = now_ms};
     if (__atomic_load_n(&shard->store->expire_off, __ATOMIC_RELAXED))
         return false;
     while (ebb_due_next(shard->items) <= (uint64_t)now_ms) {
-        ebb_due_visit(shard->items, (uint64_t)now_ms, (uint64_t)(now_ms + EXPIRE_GAP_MS), reap,
+        ebb_due_visit(shard->items, (uint64_t)now_ms, (uint64_t)(now_ms + EXPIRE_GAP_MS), note_dead,
                       &reaper);
+        reap_all(&reaper); /* before the next visit could give up the span */
         if (upkeep_now_ns() >= deadline_ns)
             return ebb_due_next(shard->items) <= (uint64_t)now_ms;
     }

@@ -17,7 +17,7 @@ struct wanted_hash {
     int64_t now_ms;
 };
 
-static bool has_hash(const void *context, ebb_ref ref)
+static bool has_hash(void *context, ebb_ref ref)
 {
     const struct wanted_hash *wanted = context;
     struct item_view item;

@@ -13,8 +13,9 @@
 #define DUTY_CALM         19u      /* pause per work: 1 / (1 + 19) = 5 % of a core */
 #define DUTY_BEHIND       3u       /* 25 %: the most, however far behind */
 #define DUTY_SHORT        1u       /* 50 %: unless there is less room than is kept for writers */
-#define CALM_DIVISOR      32u      /* waste up to that part of what is resident is calm */
-#define BEHIND_DIVISOR    24u
+#define OVERDUE_MS        250      /* items that should have gone that long ago are all waste */
+#define CALM_DIVISOR      48u      /* waste up to that part of what is resident is calm */
+#define BEHIND_DIVISOR    32u
 #define REST_US           1000000u /* between looks while nothing can become due */
 #define BUSY_US           10000u   /* while something is: waste grows with what is written */
 #define PAUSE_MIN_US      1000u
@@ -37,7 +38,7 @@ void store_set_active_expire(struct store *store, bool on)
 
 /* The pause per work: longer the nearer resident memory is to what is live. Waste up to 1/32 of
  * what is resident is calm, from 1/24 on upkeep works as hard as it ever may: a twentieth is what
- * is promised. */
+ * is promised. So it does while it is behind with what has expired. */
 static uint64_t duty(struct store *store)
 {
     if (limit_is_tight(store))
@@ -46,8 +47,12 @@ static uint64_t duty(struct store *store)
     ebb_pool_stats(store->pool, &pool);
     size_t resident = pool.span_bytes + pool.idle_bytes;
     size_t waste = pool.idle_bytes > pool.keep_bytes ? pool.idle_bytes - pool.keep_bytes : 0;
-    for (unsigned s = 0; s < store->shard_count; s++)
-        waste += stat_read(&store->shards[s].slices.reclaimable_bytes);
+    for (unsigned s = 0; s < store->shard_count; s++) {
+        const struct slices *slices = &store->shards[s].slices;
+        if (__atomic_load_n(&slices->overdue_ms, __ATOMIC_RELAXED) > OVERDUE_MS)
+            return DUTY_BEHIND;
+        waste += stat_read(&slices->reclaimable_bytes);
+    }
     if (waste < WASTE_LEAST_BYTES || waste <= resident / CALM_DIVISOR)
         return DUTY_CALM;
     uint64_t pause = DUTY_BEHIND * (uint64_t)(resident / BEHIND_DIVISOR) / waste;

@@ -113,7 +113,8 @@ class Chart {
       underlayCallback: (canvas, area, graph) => this.drawBands(canvas, area, graph),
       highlightCallback: (event, x) => this.scenario.mark(x), unhighlightCallback: () => this.scenario.mark(null),
       axes: { x: { drawGrid: false, axisLabelFormatter: (value) => `${+value.toPrecision(4)} s` },
-              y: { axisLabelFormatter: (value) => this.axis(value), pixelsPerLabel: 32 } },
+              y: { axisLabelFormatter: (value) => this.axis(value), pixelsPerLabel: 32,
+                   labelsKMG2: this.column.endsWith("_bytes") } },
     });
   }
 

@@ -235,9 +235,10 @@ size_t ebb_pool_trim(struct ebb_pool *pool, size_t max_bytes, bool hard)
     bool was_needed = window_was_needed(pool); /* before a rise just now counts as the past */
     advance_clock(pool);
     learn_window(pool, was_needed);
-    pool->keep_pages = hard ? 0 : wanted_again(pool);
-    while (trimmed < most && pool->idle_pages > pool->keep_pages) {
-        size_t excess = pool->idle_pages - pool->keep_pages;
+    size_t keep_pages = hard ? 0 : wanted_again(pool); /* another thread may trim meanwhile */
+    pool->keep_pages = keep_pages;
+    while (trimmed < most && pool->idle_pages > keep_pages) {
+        size_t excess = pool->idle_pages - keep_pages;
         size_t want = most - trimmed < excess ? most - trimmed : excess;
         size_t pages = trim_run(pool, want);
         if (pages == 0)

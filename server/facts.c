@@ -6,6 +6,7 @@
 #include "facts.h"
 
 #include <inttypes.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -80,13 +81,17 @@ static void say_process(const struct memory_facts *facts, struct ebb_buf *out)
 
 static bool say_limit(const struct memory_facts *facts, struct ebb_buf *out)
 {
-    if (facts->limit_bytes == 0 || facts->resident_bytes < facts->limit_bytes / 20 * 19)
+    bool is_full = facts->resident_bytes >= facts->limit_bytes / 20 * 19;
+    bool is_evicting = facts->evicted_per_second > 0;
+    if (facts->limit_bytes == 0 || !(is_full || is_evicting))
         return false;
-    ebb_buf_printf(out,
-                   "That is %.0f %% of the limit of %s: store less, let items expire, or raise "
-                   "maxmemory.\n",
+    ebb_buf_printf(out, "That is %.0f %% of the limit of %s",
                    100 * (double)facts->resident_bytes / (double)facts->limit_bytes,
                    amount(facts->limit_bytes).text);
+    if (is_evicting)
+        ebb_buf_printf(out, ", and items are evicted to stay below it: %.0f a second",
+                       ceil(facts->evicted_per_second));
+    ebb_buf_printf(out, ". Store less, let items expire, or raise maxmemory.\n");
     return true;
 }
 
@@ -102,26 +107,36 @@ static bool say_swapped(const struct memory_facts *facts, struct ebb_buf *out)
     return true;
 }
 
+/* Buffers are counted by what they have room for; of that only what was written is resident. Hence
+ * shares and not bytes. */
 static bool say_connections(const struct memory_facts *facts, struct ebb_buf *out)
 {
     size_t bytes = facts_part(facts, "connections");
+    size_t buffers = facts->unread_bytes + facts->unfinished_bytes;
     if (!is_worth(facts, bytes))
         return false;
-    ebb_buf_printf(out,
-                   "%s are held by %zu clients and their buffers: replies they have not read, "
-                   "commands they have not finished. It goes when they do; client-output-limit and "
-                   "client-query-buffer-limit bound it.\n",
-                   amount(bytes).text, facts->clients);
+    unsigned unread = buffers == 0 ? 0 : (unsigned)(facts->unread_bytes * 100.0 / (double)buffers);
+    ebb_buf_printf(out, "%s are held by %zu clients and their buffers", amount(bytes).text,
+                   facts->clients);
+    if (buffers >= bytes / 2)
+        ebb_buf_printf(out,
+                       ": %u %% of it for replies they have not read, %u %% for commands they have "
+                       "not finished",
+                       unread, 100 - unread);
+    ebb_buf_printf(out, ". It goes when they read, finish or are closed: CLIENT LIST names them. "
+                        "client-output-limit, client-query-buffer-limit and maxmemory-clients "
+                        "bound it.\n");
     return true;
 }
 
+/* Pins last for one write: what clients do not take at once is copied, and theirs. */
 static bool say_pinned(const struct memory_facts *facts, struct ebb_buf *out)
 {
     if (!is_worth(facts, facts->pinned_bytes))
         return false;
     ebb_buf_printf(out,
-                   "%s can't be moved or given back now: values there are being sent to clients "
-                   "that read slowly. It comes free when they have read or are closed.\n",
+                   "%s could not move at that moment: large values there were on their way to "
+                   "clients. That passes with each write; look again.\n",
                    amount(facts->pinned_bytes).text);
     return true;
 }

@@ -103,6 +103,9 @@ static void environment_reads_a_group_of_version_2(void **state)
     assert_int_equal(now->cgroup_oom_kill, 8);
     assert_true(now->pressure_some == 1.5 && now->pressure_full == 0.25);
     assert_true(isinf(now->cgroup_limit_bytes));
+    assert_string_equal(now->huge_pages, "none");
+    put(world, "/sys/kernel/mm/transparent_hugepage/enabled", "always [madvise] never\n");
+    assert_string_equal(look(world, 2 * SECOND)->huge_pages, "madvise");
 }
 
 static void environment_finds_the_least_limit_above(void **state)

@@ -8,12 +8,14 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <cmocka.h>
 
 #include "../server/admin/exposition.h"
 #include "support/expo.h"
+#include "support/rng.h"
 
 #define TEXT EXPOSITION_TEXT
 #define OPEN EXPOSITION_OPENMETRICS
@@ -162,6 +164,27 @@ static void exposition_formats_numbers_shortest(void **state)
     }
 }
 
+/* What printf would write with as few digits as read back, but whole numbers without exponent. */
+static void exposition_formats_what_is_counted_as_printf_would(void **state)
+{
+    (void)state;
+    struct rng rng = rng_start("exposition");
+    for (unsigned i = 0; i < 200000; i++) {
+        uint64_t count = rng_next(&rng) >> (rng_next(&rng) % 64);
+        double value = (double)count / (i % 2 == 0 ? 1e9 : 1e3);
+        char text[EXPOSITION_NUMBER_BYTES], wanted[EXPOSITION_NUMBER_BYTES];
+        int digits = 6;
+        do
+            snprintf(wanted, sizeof wanted, "%.*g", digits, value);
+        while (strtod(wanted, NULL) != value && ++digits < 18);
+        size_t len = exposition_format_double(text, value);
+        assert_int_equal(len, strlen(text));
+        assert_true(strtod(text, NULL) == value);
+        if (value != floor(value))
+            assert_string_equal(text, wanted);
+    }
+}
+
 static void exposition_label_escapes_and_cuts(void **state)
 {
     (void)state;
@@ -276,6 +299,7 @@ int main(void)
         cmocka_unit_test(exposition_writes_prometheus_text),
         cmocka_unit_test(exposition_writes_openmetrics),
         cmocka_unit_test(exposition_formats_numbers_shortest),
+        cmocka_unit_test(exposition_formats_what_is_counted_as_printf_would),
         cmocka_unit_test(exposition_label_escapes_and_cuts),
         cmocka_unit_test(expo_takes_what_is_right),
         cmocka_unit_test(expo_refuses_bad_text),

@@ -87,8 +87,14 @@ static void verdict_names_the_buffers_of_clients(void **state)
     (void)state;
     struct memory_facts facts = healthy();
     facts.parts[1].bytes = 40 * MIB;
+    facts.unread_bytes = 38 * MIB;
+    facts.unfinished_bytes = 2 * MIB;
     assert_says(&facts, "40.0 MiB are held by 7 clients", true);
+    assert_says(&facts, "buffers: 95 % of it for replies they have not read, 5 % for", true);
     assert_says(&facts, "client-output-limit", true);
+    facts.unread_bytes = 1 * MIB;
+    facts.unfinished_bytes = 0; /* then it is the many clients themselves */
+    assert_says(&facts, "40.0 MiB are held by 7 clients and their buffers. It goes", true);
 }
 
 static void verdict_names_pinned_values(void **state)
@@ -96,7 +102,7 @@ static void verdict_names_pinned_values(void **state)
     (void)state;
     struct memory_facts facts = healthy();
     facts.pinned_bytes = 20 * MIB;
-    assert_says(&facts, "20.0 MiB can't be moved", true);
+    assert_says(&facts, "20.0 MiB could not move", true);
 }
 
 static void verdict_names_what_compaction_can_win(void **state)
@@ -115,6 +121,11 @@ static void verdict_names_limit_swap_overhead_and_the_unnamed(void **state)
     struct memory_facts facts = healthy();
     facts.limit_bytes = 112 * MIB;
     assert_says(&facts, "98 % of the limit of 112.0 MiB", true);
+    facts.evicted_per_second = 27000.4;
+    assert_says(&facts, "98 % of the limit of 112.0 MiB, and items are evicted", true);
+    facts.limit_bytes = 200 * MIB; /* there may be more room than is left for keys */
+    assert_says(&facts, "55 % of the limit of 200.0 MiB, and items", true);
+    assert_says(&facts, "to stay below it: 27001 a second. Store less", true);
     facts = healthy();
     facts.swap_bytes = 5 * MIB;
     assert_says(&facts, "swapped 5.0 MiB out", true);

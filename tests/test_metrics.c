@@ -437,6 +437,13 @@ static void compat_shows_redis_what_it_knows(void **state)
     assert_true(expo_value(&expo, "redis_memory_used_bytes", "") > 30 * 1012);
     assert_true(expo_value(&expo, "redis_memory_used_rss_bytes", "") >
                 expo_value(&expo, "redis_memory_used_bytes", ""));
+    double active = expo_value(&expo, "redis_allocator_active_bytes", "");
+    assert_true(expo_value(&expo, "redis_allocator_frag_bytes", "") ==
+                active - expo_value(&expo, "redis_allocator_allocated_bytes", ""));
+    assert_true(expo_value(&expo, "redis_allocator_rss_bytes", "") ==
+                expo_value(&expo, "redis_allocator_resident_bytes", "") - active);
+    assert_true(expo_value(&expo, "redis_allocator_frag_ratio", "") >= 1);
+    assert_true(expo_value(&expo, "redis_allocator_rss_ratio", "") >= 1);
     assert_true(expo_value(&expo, "redis_db_keys", "db=\"db0\"") == 20);
     assert_true(expo_value(&expo, "redis_db_keys", "db=\"db5\"") == 10);
     assert_true(expo_value(&expo, "redis_keyspace_hits_total", "") == 1);
@@ -463,6 +470,9 @@ static void compat_shows_memcached_what_it_knows(void **state)
     const char *by_command = "memcached_commands_total";
     assert_true(expo_value(&expo, "memcached_up", "") == 1);
     assert_true(expo_value(&expo, "memcached_current_items", "") == 2);
+    assert_true(expo_sum(&expo, "memcached_slab_current_items") == 2);
+    assert_true(expo_sum(&expo, "memcached_slab_current_pages") >= 1);
+    assert_true(expo_value(&expo, "memcached_process_resident_memory_bytes", "") > 1e6);
     assert_true(expo_value(&expo, "memcached_limit_bytes", "") == 900000);
     assert_true(expo_value(&expo, "memcached_current_connections", "") == 2);
     assert_true(expo_value(&expo, by_command, "command=\"get\",status=\"hit\"") == 11);

@@ -185,6 +185,7 @@ static void process_resident_is_what_a_walk_counts(void **state)
     size_t walked = rollup_bytes();
     struct process_memory now = look(*state);
     assert_near(now.resident_bytes, walked);
+    assert_near(process_resident_bytes(*state), walked);
     assert_int_equal(now.resident_bytes, now.anon_bytes + now.file_bytes + now.shmem_bytes);
     assert_true(now.resident_peak_bytes >= now.resident_bytes);
     assert_true(now.virtual_bytes > now.resident_bytes);
@@ -314,10 +315,9 @@ static void process_says_when_there_is_too_much_to_look_at(void **state)
 
 static void process_usage_counts(void **state)
 {
-    (void)state;
     struct process_usage before, now;
     struct rlimit limit;
-    process_read_usage(&before);
+    process_read_usage(*state, &before);
     int fd = dup(0);
     char *memory = mmap(NULL, 4 * MIB, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     assert_ptr_not_equal(memory, MAP_FAILED);
@@ -326,7 +326,7 @@ static void process_usage_counts(void **state)
     for (clock_t start = clock(); clock() - start < CLOCKS_PER_SEC / 20;)
         continue;
     usleep(1000);
-    process_read_usage(&now);
+    process_read_usage(*state, &now);
     close(fd);
     munmap(memory, 4 * MIB);
     assert_int_equal(now.open_fds, before.open_fds + 1);
@@ -343,10 +343,10 @@ static void process_look_costs_less_than_a_millisecond(void **state)
     if (IS_SANITIZED)
         skip();
     struct process_usage before, now;
-    process_read_usage(&before);
+    process_read_usage(*state, &before);
     for (int i = 0; i < 200; i++)
         look(*state);
-    process_read_usage(&now);
+    process_read_usage(*state, &now);
     double each = (now.cpu_seconds - before.cpu_seconds) / 200;
     print_message("# a look takes %.0f us of CPU\n", each * 1e6);
     assert_true(each < 0.001);
@@ -370,7 +370,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(process_leaves_out_the_values, setup, teardown),
         cmocka_unit_test_setup_teardown(process_says_when_there_is_too_much_to_look_at, setup,
                                         teardown),
-        cmocka_unit_test(process_usage_counts),
+        cmocka_unit_test_setup_teardown(process_usage_counts, setup, teardown),
         cmocka_unit_test_setup_teardown(process_look_costs_less_than_a_millisecond, setup,
                                         teardown),
     };

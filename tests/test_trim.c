@@ -148,6 +148,29 @@ static void hard_trim_does_not_wait(void **state)
     assert_int_equal(stats_of(bench).idle_bytes, 0);
 }
 
+/* The pool is unlocked during the call, but for metadata, and the timer's thread trims then, too.
+ */
+static int discard_while_the_timer_trims(void *context, void *start, size_t bytes)
+{
+    struct bench *bench = context; /* whose first member is the context */
+    if (pthread_mutex_trylock(&bench->pool->lock) == 0) {
+        pthread_mutex_unlock(&bench->pool->lock);
+        ebb_pool_trim(bench->pool, TRIM_AT_ONCE, false);
+    }
+    return bench->fake.os.discard(context, start, bytes);
+}
+
+static void hard_trim_does_not_keep_what_another_thread_would(void **state)
+{
+    struct bench *bench = *state;
+    learn(bench, 64 * MIB);
+    load(bench, 0);
+    bench->pool->os.discard = discard_while_the_timer_trims;
+    assert_int_equal(ebb_pool_trim(bench->pool, SIZE_MAX, true), 64 * MIB);
+    bench->pool->os.discard = bench->fake.os.discard;
+    assert_int_equal(stats_of(bench).idle_bytes, 0);
+}
+
 static void trim_keeps_to_its_limit(void **state)
 {
     struct bench *bench = *state;
@@ -482,6 +505,7 @@ int main(void)
         TRIM_TEST(a_drop_that_will_be_made_up_for_waits_for_the_window),
         TRIM_TEST(a_drop_returns_without_any_traffic_and_after_a_long_sleep),
         TRIM_TEST(hard_trim_does_not_wait),
+        TRIM_TEST(hard_trim_does_not_keep_what_another_thread_would),
         TRIM_TEST(trim_keeps_to_its_limit),
         TRIM_TEST(trim_takes_the_highest_pages_first),
         TRIM_TEST(waves_of_1_s_cost_no_faults),

@@ -163,14 +163,15 @@ void api_memory(const struct metrics *metrics, const struct memory_facts *facts,
 {
     json_t *limit = facts->limit_bytes > 0 ? integer(facts->limit_bytes) : json_null();
     json_t *tree = json_pack(
-        "{sf, so, so, so, so, so, sf, so, sI, so, so, so, so, so, so, sb}", "time_seconds",
+        "{sf, so, so, so, so, so, sf, sf, so, sI, so, so, so, so, so, so, sb}", "time_seconds",
         facts->time_seconds, "resident_bytes", integer(facts->resident_bytes), "live_bytes",
         integer(facts->live_bytes), "limit_bytes", limit, "items", integer(facts->items), "clients",
-        integer(facts->clients), "follow_lag_seconds", facts->follow_lag_seconds, "parts",
-        parts_tree(facts), "skew_bytes", (json_int_t)facts->skew_bytes, "peaks",
-        peaks_tree(metrics), "windows", windows_tree(metrics), "compaction",
-        compaction_tree(metrics), "trim", trim_tree(metrics), "verdict", verdict_tree(facts),
-        "server", server_tree(metrics), "has_actions", (int)has_actions);
+        integer(facts->clients), "follow_lag_seconds", facts->follow_lag_seconds,
+        "evicted_per_second", facts->evicted_per_second, "parts", parts_tree(facts), "skew_bytes",
+        (json_int_t)facts->skew_bytes, "peaks", peaks_tree(metrics), "windows",
+        windows_tree(metrics), "compaction", compaction_tree(metrics), "trim", trim_tree(metrics),
+        "verdict", verdict_tree(facts), "server", server_tree(metrics), "has_actions",
+        (int)has_actions);
     write_tree(tree, out);
 }
 

@@ -35,6 +35,19 @@ static uint64_t commands_of(const struct counters *counters)
     return sum;
 }
 
+static double ratio(uint64_t a, uint64_t b)
+{
+    return b == 0 ? 0 : (double)a / (double)b;
+}
+
+static void add_up_allocator(struct compat *to)
+{
+    to->allocator_frag_bytes = to->active_bytes - to->allocated_bytes;
+    to->allocator_frag_ratio = ratio(to->active_bytes, to->allocated_bytes);
+    to->allocator_rss_bytes = to->allocator_resident_bytes - to->active_bytes;
+    to->allocator_rss_ratio = ratio(to->allocator_resident_bytes, to->active_bytes);
+}
+
 static void add_up_memory(struct metrics *metrics)
 {
     struct compat *to = &metrics->compat;
@@ -53,7 +66,8 @@ static void add_up_memory(struct metrics *metrics)
         store->live_peak_bytes > to->used_bytes ? store->live_peak_bytes : to->used_bytes;
     to->overhead_bytes = to->used_bytes - (store->key_bytes + store->value_bytes);
     to->fragmentation_bytes = (int64_t)resident - (int64_t)to->used_bytes;
-    to->fragmentation_ratio = to->used_bytes == 0 ? 0 : (double)resident / (double)to->used_bytes;
+    to->fragmentation_ratio = ratio(resident, to->used_bytes);
+    add_up_allocator(to);
     if (sysinfo(&system) == 0)
         to->system_bytes = (uint64_t)system.totalram * system.mem_unit;
 }
@@ -65,6 +79,7 @@ static void add_up(struct metrics *metrics)
     memset(to, 0, sizeof *to);
     add_up_memory(metrics);
     to->one = 1;
+    to->workers = metrics->service->worker_count;
     to->process_id = (uint64_t)getpid();
     to->uptime_seconds = metrics->sample.time_seconds - metrics->start_time_seconds;
     to->clients = of_clients(counters->connections);
@@ -221,6 +236,16 @@ static uint64_t slots_used(const struct ebb_class_stats *group)
 static uint64_t slots_free(const struct ebb_class_stats *group)
 {
     return group->slots_free;
+}
+
+static uint64_t spans(const struct ebb_class_stats *group)
+{
+    return group->spans_full + group->spans_partial + group->spans_empty;
+}
+
+static void write_pages(const struct metrics *metrics, struct exposition *to)
+{
+    write_slabs(metrics, to, spans);
 }
 
 static void write_chunk_sizes(const struct metrics *metrics, struct exposition *to)

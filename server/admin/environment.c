@@ -213,6 +213,19 @@ static void read_machine(const struct environment_files *files, struct environme
         to->available_bytes = kib * 1024;
 }
 
+/* "always [madvise] never" -> "madvise" */
+static void read_huge_pages(const struct environment_files *files, struct environment *to)
+{
+    char path[PATH_BYTES], text[TEXT_BYTES];
+    snprintf(path, sizeof path, "%s/sys/kernel/mm/transparent_hugepage/enabled", files->root);
+    const char *open = read_text(path, text) ? strchr(text, '[') : NULL;
+    const char *close = open == NULL ? NULL : strchr(open, ']');
+    if (close == NULL)
+        snprintf(to->huge_pages, sizeof to->huge_pages, "none");
+    else
+        snprintf(to->huge_pages, sizeof to->huge_pages, "%.*s", (int)(close - open - 1), open + 1);
+}
+
 static uint64_t clock_ns(void)
 {
     struct timespec now;
@@ -250,6 +263,7 @@ void environment_read(struct environment_files *files, uint64_t now_ns,
         read_old(files, to);
     read_pressure(files, to);
     read_machine(files, to);
+    read_huge_pages(files, to);
     read_rollup(files, now_ns, to);
     *environment = *to;
 }

@@ -21,6 +21,7 @@ struct environment {
     bool is_pressure_of_system;          /* not of the control group */
     double pressure_some, pressure_full; /* seconds of stall since start */
     uint64_t available_bytes;            /* on the machine, without swapping */
+    char huge_pages[16];                 /* transparent ones: "madvise"; "none": no such thing */
     /* of /proc/self/smaps_rollup, read less often the dearer it is */
     uint64_t anon_huge_bytes, lazy_free_bytes;
 };

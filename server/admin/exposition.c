@@ -11,6 +11,8 @@
 #include <string.h>
 #include <strings.h>
 
+#define LABELS_BYTES 256u
+
 /* ---- which format ---- */
 
 static struct ebb_slice trim_blanks(struct ebb_slice text)
@@ -106,14 +108,28 @@ static bool has_suffix(const char *name, size_t len, const char *suffix)
 }
 
 /* OpenMetrics names the family, not its samples. */
-static int family_len(const char *name, enum metric_type type)
+static size_t family_len(const char *name, size_t len, enum metric_type type)
 {
-    size_t len = strlen(name);
     if (type == METRIC_COUNTER && has_suffix(name, len, "_total"))
         len -= strlen("_total");
     if (type == METRIC_INFO && has_suffix(name, len, "_info"))
         len -= strlen("_info");
-    return (int)len;
+    return len;
+}
+
+static void add(struct exposition *to, const char *text)
+{
+    ebb_buf_add(to->out, text, strlen(text));
+}
+
+/* "# TYPE name rest", of the name's first `len` bytes. */
+static void add_comment(struct exposition *to, const char *word, size_t len, const char *rest)
+{
+    add(to, word);
+    ebb_buf_add(to->out, to->name, len);
+    ebb_buf_add(to->out, " ", 1);
+    add(to, rest);
+    ebb_buf_add(to->out, "\n", 1);
 }
 
 /* The help texts are our own and hold no backslash or line end; OpenMetrics would have quotes
@@ -125,32 +141,93 @@ void exposition_begin(struct exposition *to, enum metric_type type, const char *
     static const char *const openmetrics_types[] = {"gauge", "counter", "info", "histogram"};
     static const char *const units[] = {"seconds", "bytes"};
     to->name = name;
+    to->name_len = strlen(name);
     if (to->format == EXPOSITION_TEXT) {
-        ebb_buf_printf(to->out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, text_types[type]);
+        add_comment(to, "# HELP ", to->name_len, help);
+        add_comment(to, "# TYPE ", to->name_len, text_types[type]);
         return;
     }
-    int len = family_len(name, type);
-    ebb_buf_printf(to->out, "# TYPE %.*s %s\n", len, name, openmetrics_types[type]);
+    size_t len = family_len(name, to->name_len, type);
+    add_comment(to, "# TYPE ", len, openmetrics_types[type]);
     for (size_t i = 0; i < sizeof units / sizeof units[0]; i++)
-        if (has_suffix(name, (size_t)len, units[i]) &&
-            name[(size_t)len - strlen(units[i]) - 1] == '_')
-            ebb_buf_printf(to->out, "# UNIT %.*s %s\n", len, name, units[i]);
-    ebb_buf_printf(to->out, "# HELP %.*s %s\n", len, name, help);
+        if (has_suffix(name, len, units[i]) && name[len - strlen(units[i]) - 1] == '_')
+            add_comment(to, "# UNIT ", len, units[i]);
+    add_comment(to, "# HELP ", len, help);
 }
 
 void exposition_end(struct exposition *to)
 {
     if (to->format == EXPOSITION_OPENMETRICS)
-        ebb_buf_printf(to->out, "# EOF\n");
+        add(to, "# EOF\n");
 }
 
-/* ---- samples ---- */
+/* ---- numbers ---- */
 
-size_t exposition_format_double(char *text, double value)
+/* Whole numbers up to 2^53, where doubles are exact. */
+#define WHOLE_MAX 9007199254740992.0
+/* Half of it: there doubles lie closer together than the parts that are counted. */
+#define COUNTED_MAX (WHOLE_MAX / 2)
+/* digits * 10^(exponent + 1 - len), as %g would write it. */
+static size_t place_point(char *text, const char *digits, size_t len, int exponent)
 {
-    if (isinf(value))
-        return (size_t)snprintf(text, EXPOSITION_NUMBER_BYTES, value > 0 ? "+Inf" : "-Inf");
-    for (int digits = 6; digits < 17; digits++) {
+    char *at = text;
+    if (exponent < -4) {
+        *at++ = digits[0];
+        if (len > 1) {
+            *at++ = '.';
+            memcpy(at, digits + 1, len - 1);
+            at += len - 1;
+        }
+        memcpy(at, "e-0", 3);
+        at[3] = (char)('0' - exponent);
+        return (size_t)(at + 4 - text);
+    }
+    size_t whole = exponent < 0 ? 0 : (size_t)exponent + 1, zeros = 0;
+    if (whole == 0) {
+        zeros = (size_t)(-exponent - 1);
+        *at++ = '0';
+    }
+    for (size_t i = 0; i < whole; i++)
+        *at++ = i < len ? digits[i] : '0';
+    if (len > whole) {
+        *at++ = '.';
+        memset(at, '0', zeros);
+        memcpy(at + zeros, digits + whole, len - whole);
+        at += zeros + len - whole;
+    }
+    return (size_t)(at - text);
+}
+
+/* A whole number of `scale`ths, a power of ten; both are below 2^53, so that their quotient is the
+ * double nearest to the decimal. 0: it is none. */
+static size_t format_parts(char *text, double value, double scale, int scale_digits)
+{
+    char digits[EBB_NUM_TEXT_BYTES];
+    uint64_t count = (uint64_t)(value * scale + 0.5);
+    if (count == 0 || (double)count / scale != value)
+        return 0;
+    size_t len = ebb_format_u64(digits, count);
+    int exponent = (int)len - 1 - scale_digits;
+    while (digits[len - 1] == '0')
+        len--;
+    return place_point(text, digits, len, exponent);
+}
+
+/* Counts of nanoseconds, moments in milliseconds, round bounds: nearly all that we have. */
+static size_t format_counted(char *text, double value)
+{
+    if (value < COUNTED_MAX / 1e9)
+        return format_parts(text, value, 1e9, 9);
+    return value < COUNTED_MAX / 1e3 ? format_parts(text, value, 1e3, 3) : 0;
+}
+
+static size_t format_any(char *text, double value)
+{
+    int digits = 6;
+    snprintf(text, EXPOSITION_NUMBER_BYTES, "%.15g", value);
+    if (strtod(text, NULL) != value)
+        digits = 16; /* fewer will not do */
+    for (; digits < 17; digits++) {
         int len = snprintf(text, EXPOSITION_NUMBER_BYTES, "%.*g", digits, value);
         if (strtod(text, NULL) == value)
             return (size_t)len;
@@ -158,42 +235,76 @@ size_t exposition_format_double(char *text, double value)
     return (size_t)snprintf(text, EXPOSITION_NUMBER_BYTES, "%.17g", value);
 }
 
-static void write_name(struct exposition *to, const char *suffix, const char *labels)
+size_t exposition_format_double(char *text, double value)
 {
-    const char *open = labels[0] == '\0' ? "" : "{", *close = labels[0] == '\0' ? " " : "} ";
-    ebb_buf_add(to->out, to->name, strlen(to->name));
-    ebb_buf_add(to->out, suffix, strlen(suffix));
-    ebb_buf_add(to->out, open, strlen(open));
-    ebb_buf_add(to->out, labels, strlen(labels));
-    ebb_buf_add(to->out, close, strlen(close));
+    if (isinf(value))
+        return (size_t)snprintf(text, EXPOSITION_NUMBER_BYTES, value > 0 ? "+Inf" : "-Inf");
+    if (value < 0) {
+        text[0] = '-';
+        return 1 + exposition_format_double(text + 1, -value);
+    }
+    if (value <= WHOLE_MAX && value == floor(value)) {
+        size_t len = ebb_format_u64(text, (uint64_t)value);
+        text[len] = '\0';
+        return len;
+    }
+    size_t len = format_counted(text, value);
+    if (len == 0)
+        return format_any(text, value);
+    text[len] = '\0';
+    return len;
 }
 
-static void write_u64(struct exposition *to, uint64_t value)
+/* ---- samples ---- */
+
+/* One line: name, suffix, labels and a number of its own. */
+static void write_sample(struct exposition *to, const char *suffix, const char *labels,
+                         const char *number, size_t number_len)
 {
-    char text[EBB_NUM_TEXT_BYTES + 1];
-    size_t len = ebb_format_u64(text, value);
-    text[len++] = '\n';
-    ebb_buf_add(to->out, text, len);
+    size_t suffix_len = strlen(suffix), labels_len = strlen(labels);
+    size_t len = to->name_len + suffix_len + labels_len + number_len + sizeof "{} \n";
+    char *at = ebb_buf_reserve(to->out, len);
+    if (at == NULL)
+        return;
+    char *start = at;
+    memcpy(at, to->name, to->name_len);
+    at += to->name_len;
+    memcpy(at, suffix, suffix_len);
+    at += suffix_len;
+    if (labels_len > 0) {
+        *at++ = '{';
+        memcpy(at, labels, labels_len);
+        at += labels_len;
+        *at++ = '}';
+    }
+    *at++ = ' ';
+    memcpy(at, number, number_len);
+    at += number_len;
+    *at++ = '\n';
+    ebb_buf_commit(to->out, (size_t)(at - start));
 }
 
-static void write_double(struct exposition *to, double value)
+static void write_u64(struct exposition *to, const char *suffix, const char *labels, uint64_t value)
 {
-    char text[EXPOSITION_NUMBER_BYTES + 1];
-    size_t len = exposition_format_double(text, value);
-    text[len++] = '\n';
-    ebb_buf_add(to->out, text, len);
+    char text[EBB_NUM_TEXT_BYTES];
+    write_sample(to, suffix, labels, text, ebb_format_u64(text, value));
+}
+
+static void write_double(struct exposition *to, const char *suffix, const char *labels,
+                         double value)
+{
+    char text[EXPOSITION_NUMBER_BYTES];
+    write_sample(to, suffix, labels, text, exposition_format_double(text, value));
 }
 
 void exposition_u64(struct exposition *to, const char *labels, uint64_t value)
 {
-    write_name(to, "", labels);
-    write_u64(to, value);
+    write_u64(to, "", labels, value);
 }
 
 void exposition_double(struct exposition *to, const char *labels, double value)
 {
-    write_name(to, "", labels);
-    write_double(to, value);
+    write_double(to, "", labels, value);
 }
 
 /* `le` is part of a series' name, so it is written the same way in both formats: as OpenMetrics
@@ -208,31 +319,31 @@ static void format_bound(char *text, double bound)
 void exposition_histogram(struct exposition *to, const char *labels,
                           const struct histogram *histogram)
 {
-    const char *comma = labels[0] == '\0' ? "" : ",";
+    char bucket[LABELS_BYTES], bound[EXPOSITION_NUMBER_BYTES];
+    size_t len = (size_t)snprintf(bucket, sizeof bucket / 2, "%s", labels);
     uint64_t count = 0;
     for (size_t i = 0; i <= histogram->bound_count; i++) {
-        char bucket[256], bound[EXPOSITION_NUMBER_BYTES];
+        bucket[len < sizeof bucket / 2 ? len : sizeof bucket / 2 - 1] = '\0';
         format_bound(bound, i < histogram->bound_count ? histogram->bounds[i] : INFINITY);
-        snprintf(bucket, sizeof bucket, "%s%sle=\"%s\"", labels, comma, bound);
+        exposition_label(bucket, sizeof bucket, "le", bound);
         count += histogram->counts[i];
-        write_name(to, "_bucket", bucket);
-        write_u64(to, count);
+        write_u64(to, "_bucket", bucket, count);
     }
-    write_name(to, "_sum", labels);
-    write_double(to, histogram->sum);
-    write_name(to, "_count", labels);
-    write_u64(to, count);
+    write_double(to, "_sum", labels, histogram->sum);
+    write_u64(to, "_count", labels, count);
 }
 
 void exposition_label(char *labels, size_t size, const char *name, const char *value)
 {
-    size_t len = strlen(labels);
-    int head = snprintf(labels + len, size - len, "%s%s=\"", len == 0 ? "" : ",", name);
-    if (head < 0 || (size_t)head + 2 > size - len) {
-        labels[len] = '\0';
+    size_t start = strlen(labels), len = start, name_len = strlen(name);
+    if (start + name_len + sizeof ",=\"\"" > size)
         return;
-    }
-    len += (size_t)head;
+    if (start > 0)
+        labels[len++] = ',';
+    memcpy(labels + len, name, name_len);
+    len += name_len;
+    labels[len++] = '=';
+    labels[len++] = '"';
     for (; *value != '\0' && len + 4 <= size; value++) {
         if (*value == '\\' || *value == '"' || *value == '\n')
             labels[len++] = '\\';

@@ -23,6 +23,7 @@ struct exposition {
     struct ebb_buf *out;
     enum exposition_format format;
     const char *name; /* of the family's samples, with _total or _info */
+    size_t name_len;
 };
 
 /* What the client would rather have. OpenMetrics only for a client that names it. */
@@ -45,7 +46,7 @@ void exposition_histogram(struct exposition *to, const char *labels,
 void exposition_end(struct exposition *to);
 
 #define EXPOSITION_NUMBER_BYTES 32
-/* The shortest decimal that reads back as the same number: 0.25, 1e-05, +Inf. */
+/* A decimal that reads back as the same number, and has no digit too many: 0.25, 1e-05, +Inf. */
 size_t exposition_format_double(char *text, double value);
 
 /* Adds name="value" to a label set, escaped; cuts a value that does not fit. */

@@ -25,7 +25,6 @@
 #endif
 
 #define LABELS_BYTES 256u
-#define THP_FILE     "/sys/kernel/mm/transparent_hugepage/enabled"
 
 /* ---- gathering ---- */
 
@@ -77,7 +76,7 @@ void metrics_gather(struct metrics *metrics, struct service *service, const stru
         metrics->windows[i] = sampler_window(sampler, i);
     store_stats(service->store, &metrics->store);
     service->counters_total(service->server, &metrics->counters);
-    process_read_usage(&metrics->usage);
+    process_read_usage(sampler->process, &metrics->usage);
     add_work(&metrics->work, &metrics->store.item_heap);
     add_work(&metrics->work, &metrics->store.index_heap);
     metrics->start_time_seconds = (double)service->start_ms / 1e3;
@@ -112,25 +111,10 @@ static void write_build(const struct metrics *metrics, struct exposition *to)
     exposition_u64(to, labels, 1);
 }
 
-/* "always [madvise] never" -> "madvise"; "none" where the kernel has no huge pages. */
-static void read_thp(char *word, size_t size)
-{
-    char text[128] = "";
-    FILE *file = fopen(THP_FILE, "re");
-    bool has_text = file != NULL && fgets(text, sizeof text, file) != NULL;
-    if (file != NULL)
-        fclose(file);
-    char *open = strchr(text, '['), *close = strchr(text, ']');
-    if (!has_text || open == NULL || close == NULL || close < open)
-        snprintf(word, size, "none");
-    else
-        snprintf(word, size, "%.*s", (int)(close - open - 1), open + 1);
-}
-
 static void write_config(const struct metrics *metrics, struct exposition *to)
 {
     const struct options *options = metrics->service->options;
-    char labels[LABELS_BYTES] = "", policy[32], protocols[32], thp[32];
+    char labels[LABELS_BYTES] = "", policy[32], protocols[32];
     size_t len = options_format(options, (size_t)options_find("maxmemory-policy", 16), policy,
                                 sizeof policy - 1);
     policy[len < sizeof policy ? len : sizeof policy - 1] = '\0';
@@ -138,10 +122,9 @@ static void write_config(const struct metrics *metrics, struct exposition *to)
     int used = snprintf(protocols, sizeof protocols, "%s%s%s", has_resp ? ",resp" : "",
                         options->memcached_port != 0 ? ",memcached" : "",
                         options->http_port != 0 ? ",http" : "");
-    read_thp(thp, sizeof thp);
     exposition_label(labels, sizeof labels, "policy", policy);
     exposition_label(labels, sizeof labels, "protocols", used > 0 ? protocols + 1 : "");
-    exposition_label(labels, sizeof labels, "thp", thp);
+    exposition_label(labels, sizeof labels, "thp", metrics->sample.environment.huge_pages);
     exposition_u64(to, labels, 1);
 }
 

@@ -18,8 +18,9 @@ struct compat {
     uint64_t maxmemory_bytes; /* as it is set: what INFO, and so an exporter, says */
     uint64_t limit_bytes, used_bytes, used_peak_bytes, overhead_bytes;
     uint64_t allocated_bytes, active_bytes, allocator_resident_bytes, system_bytes;
+    uint64_t workers, allocator_frag_bytes, allocator_rss_bytes;
     int64_t fragmentation_bytes;
-    double uptime_seconds, fragmentation_ratio;
+    double uptime_seconds, fragmentation_ratio, allocator_frag_ratio, allocator_rss_ratio;
 };
 
 /* Everything that a scrape shows, gathered before a byte is written. Rows of metrics.def name its

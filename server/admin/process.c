@@ -19,7 +19,7 @@
 #define STATUS_BYTES 8192u
 
 struct process {
-    int status_fd;
+    int status_fd, fds_fd; /* fds_fd is of the directory */
     struct areas *areas;
 };
 
@@ -51,14 +51,25 @@ bool process_parse_status(const char *text, struct process_memory *memory)
     return memory->resident_bytes > 0;
 }
 
-int process_read_memory(struct process *process, struct process_memory *memory)
+static bool read_status(struct process *process, struct process_memory *memory)
 {
     char text[STATUS_BYTES];
     ssize_t len = pread(process->status_fd, text, sizeof text - 1, 0);
     if (len <= 0)
-        return -1;
+        return false;
     text[len] = '\0';
-    if (!process_parse_status(text, memory))
+    return process_parse_status(text, memory);
+}
+
+size_t process_resident_bytes(struct process *process)
+{
+    struct process_memory memory;
+    return read_status(process, &memory) ? memory.resident_bytes : 0;
+}
+
+int process_read_memory(struct process *process, struct process_memory *memory)
+{
+    if (!read_status(process, memory))
         return -1;
     size_t bytes[AREA_KIND_COUNT];
     int result = areas_read(process->areas, memory->thread_count, bytes);
@@ -73,10 +84,10 @@ int process_read_memory(struct process *process, struct process_memory *memory)
 
 /* Since Linux 6.2 the size of the directory is the answer; before, its entries are to be counted.
  */
-static uint64_t count_open_fds(void)
+static uint64_t count_open_fds(const struct process *process)
 {
     struct stat info;
-    if (stat("/proc/self/fd", &info) == 0 && info.st_size > 0)
+    if (fstat(process->fds_fd, &info) == 0 && info.st_size > 0)
         return (uint64_t)info.st_size;
     DIR *fds = opendir("/proc/self/fd");
     if (fds == NULL)
@@ -109,7 +120,7 @@ double process_cpu_seconds(void)
     return (double)time.tv_sec + (double)time.tv_nsec / 1e9;
 }
 
-void process_read_usage(struct process_usage *usage)
+void process_read_usage(const struct process *process, struct process_usage *usage)
 {
     struct rusage r;
     memset(usage, 0, sizeof *usage);
@@ -122,7 +133,7 @@ void process_read_usage(struct process_usage *usage)
         usage->voluntary_switches = (uint64_t)r.ru_nvcsw;
         usage->forced_switches = (uint64_t)r.ru_nivcsw;
     }
-    usage->open_fds = count_open_fds();
+    usage->open_fds = count_open_fds(process);
     usage->max_fds = limit_of(RLIMIT_NOFILE);
     usage->max_virtual_bytes = limit_of(RLIMIT_AS);
 }
@@ -133,6 +144,7 @@ int process_create(struct process **out)
     if (process == NULL)
         return -1;
     process->status_fd = open("/proc/self/status", O_RDONLY | O_CLOEXEC);
+    process->fds_fd = open("/proc/self/fd", O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (process->status_fd < 0 || areas_create(&process->areas) != 0) {
         process_destroy(process);
         return -1;
@@ -147,6 +159,8 @@ void process_destroy(struct process *process)
         return;
     if (process->status_fd >= 0)
         close(process->status_fd);
+    if (process->fds_fd >= 0)
+        close(process->fds_fd);
     areas_destroy(process->areas);
     free(process);
 }

@@ -39,8 +39,10 @@ void process_destroy(struct process *process);
 /* The address range of the values, which account for themselves. */
 void process_exclude(struct process *process, const void *start, size_t bytes);
 int process_read_memory(struct process *process, struct process_memory *memory); /* 0 or -1 */
+/* Of this very moment, for whoever wants to know how long the above has been true; 0: no answer. */
+size_t process_resident_bytes(struct process *process);
 double process_cpu_seconds(void); /* of all threads, since start */
-void process_read_usage(struct process_usage *usage);
+void process_read_usage(const struct process *process, struct process_usage *usage);
 /* The text of /proc/self/status; false when it lacks VmRSS. Pure. */
 bool process_parse_status(const char *text, struct process_memory *memory);
 

@@ -42,6 +42,7 @@ struct sample {
     size_t live_bytes; /* keys and values, expired ones too */
     size_t connection_bytes;
     struct peak resident_peak, live_peak; /* since start */
+    double evicted_per_second;            /* since the look before */
     double follow_lag_seconds; /* for how long resident memory has been above the promise */
 };
 

@@ -11,6 +11,7 @@ import threading
 import time
 
 import ebb
+import situations
 from case import MIB, RSS_COUNTS, SCALE, Skipped, case, equal, mib, program, true, within
 from scenes import Values
 from webdriver import Browser
@@ -177,14 +178,19 @@ CONTRAST = """
 const luminance = ([r, g, b]) => [r, g, b].map(c => c / 255)
   .map(c => c <= 0.03928 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
   .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
-const rgba = text => text.match(/[\\d.]+/g).map(Number);
-const behind = e => { for (; e; e = e.parentElement) { const c = rgba(getComputedStyle(e).backgroundColor);
-  if (c.length < 4 || c[3] === 1) return c; } return [255, 255, 255]; };
+const parse = text => { const n = text.match(/[\\d.]+/g).map(Number), unit = text.startsWith('color') ? 255 : 1;
+  return [n[0] * unit, n[1] * unit, n[2] * unit, n.length > 3 ? n[3] : 1]; };
+const over = (c, share, below) => below.map((b, i) => c[i] * share + b * (1 - share));
+const behind = e => { const layers = []; for (; e; e = e.parentElement) {
+    layers.push(parse(getComputedStyle(e).backgroundColor)); if (layers.at(-1)[3] === 1) break; }
+  return layers.reduceRight((below, c) => over(c, c[3], below), [255, 255, 255]); };
+const opacity = e => { let all = 1; for (; e; e = e.parentElement) all *= getComputedStyle(e).opacity; return all; };
 const bad = [];
 for (const e of document.querySelectorAll('h1, h2, p, dt, dd, th, td, li, b, a, label, span, button')) {
-  if (e.closest('td.d, tr.none, .hidden, .skip, [aria-hidden]') || !e.textContent.trim()) continue;
+  if (e.closest('.zero, .hidden, .skip, [aria-hidden]') || !e.textContent.trim()) continue;
   if (getComputedStyle(e).display === 'none' || !e.offsetParent) continue;
-  const [a, b] = [rgba(getComputedStyle(e).color), behind(e)].map(luminance).sort((x, y) => y - x);
+  const below = behind(e), text = over(parse(getComputedStyle(e).color), opacity(e), below);
+  const [a, b] = [text, below].map(luminance).sort((x, y) => y - x);
   const contrast = (a + 0.05) / (b + 0.05);
   if (contrast < 4.5) bad.push(`${e.tagName} ${e.textContent.trim().slice(0, 30)}: ${contrast.toFixed(2)}`);
 }
@@ -225,6 +231,27 @@ def page_can_be_read_and_used_by_all(t):
     true(re.match(r"arena \d+, page \d+: ", window.run(
         "return document.getElementById('map-cell').textContent")), "a page of the map in words")
     no_complaints(window)
+
+
+@case(limit=240)
+def page_names_the_cause_and_the_remedy(t):
+    window = browser(t)
+    tellers = [lambda: window.run("return document.getElementById('verdict').innerText")]
+    for prepared in situations.ALL:
+        prepared(t, tellers)
+    no_complaints(window)
+
+
+@case(limit=60)
+def page_says_of_when_it_is_when_the_server_has_gone(t):
+    window = browser(t)
+    no_complaints(window)
+    t.server.stop()
+    verdict = "return document.getElementById('verdict').innerText"
+    within(20, lambda: re.match(r"No answer \(.+\)\. All that is shown here is of \d+:\d+:\d+",
+                                window.run(verdict)), "the page takes the past for the present")
+    equal(window.run("return document.getElementById('state').textContent"), "▲ no answer", "state")
+    true(figures(window)["resident"][1].endswith("MiB"), "the last figure is gone")
 
 
 @case(limit=90)

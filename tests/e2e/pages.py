@@ -6,8 +6,9 @@ import gzip
 import json
 import time
 
+import situations
 import talk
-from case import MIB, RSS_COUNTS, SCALE, case, equal, mib, true, within
+from case import MIB, RSS_COUNTS, SCALE, Skipped, case, equal, mib, true, within
 from scenes import Values
 
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -68,8 +69,11 @@ def memory_and_history_say_what_the_server_does(t):
     true(2 <= lengths.pop() <= 60, "%d seconds" % len(columns["time_seconds"]))
     true(abs(columns["live_bytes"][-1] - live) <= live * 1e-6, "live in the history")
     true(all(b > a for a, b in zip(columns["time_seconds"], columns["time_seconds"][1:])), "order")
-    stored = sum(columns["operations"])
-    true(count * 0.8 <= stored <= count * 1.2, "%.0f operations in the history" % stored)
+    # Per second, over seconds that are told in whole ones and may be late: no better than by half.
+    times = columns["time_seconds"]
+    stored = sum(rate * (now - before) for rate, now, before in
+                 zip(columns["operations"][1:], times[1:], times))
+    true(count * 0.5 <= stored <= count * 2, "%.0f operations in the history" % stored)
     for i in range(len(columns["time_seconds"])):
         parts = sum(column[i] for name, column in columns.items() if name.startswith("part_"))
         true(abs(parts - columns["resident_bytes"][i]) <= 1e-5 * parts + 1, "parts of second %d" % i)
@@ -126,57 +130,34 @@ def actions_want_the_token_and_do_what_they_say(t):
     equal(client.call("DBSIZE"), len(range(0, 60000 // SCALE, 20)), "items")
 
 
-def verdict(t):
-    return " ".join(ask(t, "/api/memory")["verdict"])
-
-
-def doctor(client):
-    return client.call("MEMORY", "DOCTOR").decode()
-
-
-@case(limit=90)
-def verdict_names_what_holds_memory(t):
-    """Given nothing but the page: unfinished commands, replies nobody reads, and neither."""
-    client = t.resp()
-    Values(1000).store(client, range(5000 // SCALE))
-    client.call("SET", "large", "x" * (4 * MIB))
-    within(10, lambda: "clients" not in verdict(t), "at rest: " + verdict(t))
-    half = [t.resp() for _ in range(20)]
-    for other in half:
-        other.send(b"*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$2000000\r\n" + b"x" * 1000000)
-    within(10, lambda: "held by 21 clients" in verdict(t), "half commands: " + verdict(t))
-    within(10, lambda: "held by 21 clients" in doctor(client), "MEMORY DOCTOR says less")
-    for other in half:
-        other.close()
-    within(20, lambda: "clients" not in verdict(t), "closed: " + verdict(t))
-    within(10, lambda: "clients" not in doctor(client), "MEMORY DOCTOR: " + doctor(client))
-    deaf = [t.resp(receive_bytes=4096) for _ in range(4)]
-    for other in deaf:
-        other.send(talk.command("GET", "large") * 3)
-    within(10, lambda: "clients" in verdict(t), "unread replies: " + verdict(t))
-    true("client-output-limit" in verdict(t), "the advice: " + verdict(t))
-    within(10, lambda: "client-output-limit" in doctor(client), "MEMORY DOCTOR says less")
-    memory = ask(t, "/api/memory")
-    equal(sum(part["bytes"] for part in memory["parts"]), memory["resident_bytes"], "sum of the parts")
-    if RSS_COUNTS:
-        true(abs(memory["skew_bytes"]) <= 0.02 * memory["resident_bytes"] + MIB / 4,
-             "the skew is " + mib(memory["skew_bytes"]))
-    for other in deaf:
-        other.close()
+@case(limit=240)
+def verdict_names_the_cause_and_the_remedy(t):
+    """MEMORY DOCTOR and /api/memory, in situations that somebody who knows nothing else must see
+    through; the page itself is asked in browser.py."""
+    if not RSS_COUNTS:
+        raise Skipped("what is worth a word is a share of resident memory")
+    Values(1000).store(t.resp(), range(3000 // SCALE))
+    tellers = (situations.api(t), situations.doctor(t))
+    for prepared in situations.ALL:
+        prepared(t, tellers)
+    t.resp().call("MEMORY", "PURGE")
+    situations.say(tellers, "All is well")
 
 
 @case(limit=60)
 def many_scrapes_are_cheap(t):
-    """A hundred scrapes and as many documents: what they cost the server."""
+    """A hundred scrapes and as many documents: what they cost the server, whose keys are many."""
     client = t.resp()
-    Values(100).store(client, range(100000 // SCALE))
-    for path in ("/metrics",) + DOCUMENTS:
+    Values(10).store(client, range(500000 // SCALE))
+    gzip_too = "Accept-Encoding: gzip\r\n"
+    for path, extra, most_ms in [("/metrics", "", 1), ("/metrics", gzip_too, 2)] + \
+            [(path, "", 20) for path in DOCUMENTS]:
         before = t.server.cpu_seconds()
         for _ in range(100):
-            equal(t.http(path).status, 200, path)
-        each = (t.server.cpu_seconds() - before) / 100
-        t.measured("%s: %.2f ms of CPU" % (path, each * 1e3))
-        true(each < 0.02 or not RSS_COUNTS, "%s costs %.1f ms" % (path, each * 1e3))
+            equal(talk.http(t.server.http_port, path, extra=extra).status, 200, path)
+        each_ms = (t.server.cpu_seconds() - before) / 100 * 1e3
+        t.measured("%s%s: %.2f ms of CPU" % (path, " with gzip" if extra else "", each_ms))
+        true(each_ms < most_ms or not RSS_COUNTS, "%s costs %.1f ms" % (path, each_ms))
 
 
 @case(limit=60)

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""/metrics as Prometheus sees it: well-formed, complete, true to the kernel, never going back.
+"""/metrics as Prometheus sees it: well-formed, complete, never going back.
 The real Prometheus and its promtool are used where they are installed."""
 
 import gzip
@@ -7,7 +7,6 @@ import http.server
 import json
 import math
 import os
-import random
 import re
 import threading
 import time
@@ -16,7 +15,7 @@ import urllib.request
 
 import ebb
 import talk
-from case import MIB, RSS_COUNTS, SCALE, Skipped, case, equal, mib, program, true, within
+from case import MIB, SCALE, Skipped, case, equal, mib, program, true, within
 from scenes import Values
 
 FAMILIES = """
@@ -198,58 +197,6 @@ def the_limit_is_the_same_wherever_it_is_told(t):
             equal(setting["CONFIG GET"], bytes, "maxmemory is " + text)
         # Less, if this machine is short of memory right now.
         true(setting["INFO"] * 0.79 <= in_force["INFO"] <= setting["INFO"], "%r" % in_force)
-
-
-def reconcile(t, what):
-    """The parts add up to what the kernel says, within 3 %, also before the server makes them fit
-    (the skew); little is without a name, and what malloc holds does not grow with the values."""
-    metrics = settled(t.server)
-    rss, exact = t.server.rss(), t.server.rollup()["Rss"]
-    parts = metrics.parts()
-    total, rest = sum(parts.values()), parts.get("unattributed", 0)
-    own = metrics.one("process_resident_memory_bytes")
-    skew = metrics.one("ebb_memory_attribution_skew_bytes")
-    t.note("%s: parts %.0fk, RSS %.0fk, a moment later %.0fk, exactly %.0fk, skew %.0fk" %
-           ((what,) + tuple(n / 1024 for n in (total, own, rss, exact, skew))))
-    t.note("  " + ", ".join("%s %.0fk" % (part, value / 1024) for part, value in parts.items()))
-    if RSS_COUNTS:
-        for seen in (own, exact):
-            true(abs(total - seen) <= 0.03 * seen, "%s: parts are %.0fk, RSS is %.0fk" %
-                 (what, total / 1024, seen / 1024))
-        true(abs(skew) <= 0.03 * own, "%s: the skew is %s" % (what, mib(skew)))
-        true(rest <= 0.03 * exact, "%s: %s have no name" % (what, mib(rest)))
-        true(parts["libc_heap"] < 3 * MIB, "%s: malloc has %s" % (what, mib(parts["libc_heap"])))
-        true(all(value >= 0 for value in parts.values()), "%s: a negative part %r" % (what, parts))
-    return metrics
-
-
-@case(limit=90)
-def parts_add_up_to_resident_memory(t):
-    client = t.resp()
-    client.call("PING")
-    t.server.metrics()  # writing the page touches pages of code: the samples after it know them
-    reconcile(t, "idle")
-    count = 400000 // SCALE
-    small, medium = Values(100, b"s"), Values(3000, b"m")
-    small.store(client, range(count))
-    reconcile(t, "filled with small values")
-    medium.store(client, range(count // 20))
-    for number in range(20):
-        client.call("SET", "large%d" % number, bytes(1000000 + number * 4321))
-    metrics = reconcile(t, "filled with values of all sizes")
-    live = count * 109 + count // 20 * 3009 + sum(1000000 + n * 4321 + len("large%d" % n)
-                                                  for n in range(20))
-    equal(metrics.parts()["live"], live, "part live")
-    small.delete(client, random.Random(1).sample(range(count), count * 9 // 10))
-    reconcile(t, "after deleting most")
-    others = [t.resp() for _ in range(300)]
-    for other in others:
-        other.send(b"*2\r\n$3\r\nGET\r\n$10000\r\nhalf of it")
-    reconcile(t, "with 300 half commands")
-    client.call("FLUSHALL")
-    for other in others:
-        other.close()
-    reconcile(t, "after FLUSHALL")
 
 
 @case()

@@ -2,6 +2,8 @@
 // charts.js: time charts, drawn by dygraphs. A chart is a list of series over the columns of
 // /api/history; all charts share one time axis and one marked moment.
 
+import { clock } from "./format.js";
+
 /* global Dygraph */
 
 const SVG = "http://www.w3.org/2000/svg";
@@ -25,10 +27,6 @@ export function key(stroke, dash, isFilled) {
   if (dash) shape.setAttribute("stroke-dasharray", dash.join(" "));
   svg.append(shape);
   return svg;
-}
-
-function clock(ms) {
-  return new Date(ms).toLocaleTimeString([], { hour12: false });
 }
 
 /** The label in the corner would lie on that of the other axis. */

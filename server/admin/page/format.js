@@ -49,3 +49,7 @@ export function duration(value) {
   if (hours > 0) return `${hours} h ${minutes} min`;
   return minutes > 0 ? `${minutes} min` : `${Math.floor(value)} s`;
 }
+
+export function clock(ms) {
+  return new Date(ms).toLocaleTimeString([], { hour12: false });
+}

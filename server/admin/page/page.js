@@ -80,9 +80,20 @@ function setText(element, text) {
 function showState(memory) {
   const lag = memory.follow_lag_seconds, state = byId("state");
   const isBehind = lag > 5;
+  const isFull = memory.evicted_per_second > 0;
   setText(state, isBehind ? `▲ behind live for ${format.duration(lag)}` :
-    memory.compaction.active ? "● compacting" : "● resident follows live");
-  state.className = `state ${isBehind ? "warn" : "good"}`;
+    isFull ? "▲ at the limit, evicting" :
+      memory.compaction.active ? "● compacting" : "● resident follows live");
+  state.className = `state ${isBehind || isFull ? "warn" : "good"}`;
+}
+
+/** What was read last stays, but says of when it is. */
+function showSilence(message) {
+  const ms = 1000 * Number(document.body.dataset.time), state = byId("state");
+  state.className = "state warn";
+  setText(state, "▲ no answer");
+  showVerdict([`No answer (${message}).` +
+    (ms > 0 ? ` All that is shown here is of ${format.clock(ms)}.` : "")]);
 }
 
 function showVerdict(sentences) {
@@ -260,8 +271,7 @@ class Page {
       await this.refresh();
       document.body.dataset.ticks = this.turn;
     } catch (error) {
-      byId("state").className = "state warn";
-      setText(byId("state"), `▲ no answer: ${error.message}`);
+      showSilence(error.message);
     }
     if (generation !== this.generation || document.hidden) return;
     this.timer = setTimeout(() => this.tick(generation),

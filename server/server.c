@@ -34,7 +34,7 @@
 #include "service.h"
 #include "store/store.h"
 
-#define RESERVED_FDS      64u /* loops, listeners, log: what is open besides clients */
+#define RESERVED_FDS      64 /* loops, listeners, log: what is open besides clients */
 #define SHARDS_PER_WORKER 4u
 #define SECOND_MS         1000u
 #define LOOKS_TO_REST     10u /* that find nothing to do, before upkeep slows down */
@@ -152,6 +152,7 @@ static void wake_workers(struct server *server)
 }
 
 static void raise_descriptor_limit(struct server *server);
+static bool is_possible(void *context, const struct options *wanted, size_t index, char *error);
 
 /* Most settings are read where they matter, each time: these are not. */
 static void on_option_changed(void *context, size_t index)
@@ -263,6 +264,7 @@ static enum server_result start_service(struct server *server, char *error)
         .client_address = connection_address,
         .client_kill = worker_kill,
         .shutdown = ask_to_stop,
+        .option_possible = is_possible,
         .option_changed = on_option_changed,
         .memory_facts = copy_facts,
         .loop_seconds = loop_seconds,
@@ -363,29 +365,56 @@ static void stop_admin(struct server *server)
 
 /* ---- descriptors ---- */
 
-/* As Redis does: asks for as many descriptors as maxclients needs, and serves fewer clients when
- * they are not granted. */
-static void raise_descriptor_limit(struct server *server)
+/* Asks for as many descriptors as that many connections need. Returns how many there may be then:
+ * `wanted`, or fewer when the system grants no more. */
+static int64_t ask_for_descriptors(int64_t wanted, int64_t beside)
 {
-    int64_t *maxclients = &server->options->maxclients;
-    rlim_t beside = RESERVED_FDS + (rlim_t)options_number(&server->options->http_maxclients);
-    rlim_t wanted = (rlim_t)options_number(maxclients) + beside;
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-        return;
-    struct rlimit raised = {.rlim_cur = wanted,
-                            .rlim_max = limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    rlim_t fds = (rlim_t)(wanted + beside);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= fds)
+        return wanted;
+    struct rlimit raised = {.rlim_cur = fds,
+                            .rlim_max = limit.rlim_max > fds ? limit.rlim_max : fds};
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-        return;
+        return wanted;
     raised.rlim_cur = raised.rlim_max = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
         raised.rlim_cur = limit.rlim_cur;
-    int64_t possible = raised.rlim_cur > beside + 1 ? (int64_t)(raised.rlim_cur - beside) : 1;
+    return raised.rlim_cur > (rlim_t)beside + 1 ? (int64_t)raised.rlim_cur - beside : 1;
+}
+
+/* As Redis does: serves fewer clients than maxclients when their descriptors are not granted. */
+static void raise_descriptor_limit(struct server *server)
+{
+    int64_t *maxclients = &server->options->maxclients, wanted = options_number(maxclients);
+    int64_t pages = options_number(&server->options->http_maxclients);
+    int64_t possible = ask_for_descriptors(wanted, RESERVED_FDS + pages);
+    if (possible == wanted)
+        return;
     log_write(&server->log, LOG_WARNING,
-              "the limit of open files (%llu) allows %lld clients, not %lld: maxclients lowered",
-              (unsigned long long)raised.rlim_cur, (long long)possible,
-              (long long)options_number(maxclients));
+              "the limit of open files allows %lld clients, not %lld: maxclients lowered",
+              (long long)possible, (long long)wanted);
     __atomic_store_n(maxclients, possible, __ATOMIC_RELAXED);
+}
+
+/* Told to change the setting, it refuses instead. */
+static bool is_possible(void *context, const struct options *wanted, size_t index, char *error)
+{
+    struct server *server = context;
+    const char *name = options_info(index)->name;
+    bool is_clients = strcmp(name, "maxclients") == 0;
+    if (!is_clients && strcmp(name, "http-maxclients") != 0)
+        return true;
+    int64_t number = is_clients ? wanted->maxclients : wanted->http_maxclients;
+    int64_t others = options_number(is_clients ? &server->options->http_maxclients
+                                               : &server->options->maxclients);
+    int64_t possible = ask_for_descriptors(number, RESERVED_FDS + others);
+    if (possible < number)
+        snprintf(error, OPTIONS_ERROR_BYTES,
+                 "The operating system is not able to handle the specified number of clients, try "
+                 "with %lld",
+                 (long long)possible);
+    return possible == number;
 }
 
 /* ---- workers ---- */

@@ -103,6 +103,9 @@ struct service {
     void (*client_kill)(struct client *client);
     /* Asks the server to end in order; returns at once. */
     void (*shutdown)(void *server);
+    /* Whether the machine can do what CONFIG SET is about to ask for with a setting of `wanted`; if
+     * not, with the reason in `error` (OPTIONS_ERROR_BYTES). */
+    bool (*option_possible)(void *server, const struct options *wanted, size_t index, char *error);
     /* A setting has been changed by CONFIG SET (index in options.def): make it felt. */
     void (*option_changed)(void *server, size_t index);
     /* What is known of memory: of the last second, from any thread. */

@@ -70,20 +70,22 @@ static int open_port(struct listeners *listeners, enum protocol protocol,
     return 0;
 }
 
-static int open_path(struct listeners *listeners, const char *path, char *error)
+static int open_path(struct listeners *listeners, const struct options *options, char *error)
 {
+    const char *path = options->unixsocket;
     struct listener_address address;
     if (path[0] == '\0')
         return 0;
     if (listener_unix_address(path, &address, error) < 0)
         return -1;
+    address.mode = (mode_t)options->unixsocketperm;
     return open_one(listeners, PROTOCOL_RESP, &address, error) == 0 ? 0 : -1;
 }
 
 int listeners_open(struct listeners *listeners, const struct options *options, char *error)
 {
     if (open_port(listeners, PROTOCOL_RESP, options, options->port, error) == 0 &&
-        open_path(listeners, options->unixsocket, error) == 0 &&
+        open_path(listeners, options, error) == 0 &&
         open_port(listeners, PROTOCOL_MEMCACHED, options, options->memcached_port, error) == 0 &&
         open_port(listeners, PROTOCOL_HTTP, options, options->http_port, error) == 0)
         return 0;

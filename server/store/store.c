@@ -271,6 +271,16 @@ bool store_get(struct store_session *session, const struct store_key *key,
     return true;
 }
 
+bool store_look(struct store_session *session, const struct store_key *key,
+                struct store_value *value)
+{
+    struct shard *shard = session_shard(session, key);
+    bool is_there = store_peek(session, key, value);
+    stat_add(&shard->stats.lookups, 1);
+    stat_add(&shard->stats.hits, is_there);
+    return is_there;
+}
+
 bool store_peek(struct store_session *session, const struct store_key *key,
                 struct store_value *value)
 {
@@ -505,6 +515,36 @@ bool store_keep_access(struct store_session *session, const struct store_key *ke
         return true;
     meta.access_s = now_s(session);
     return relabel(shard, &found, meta) == STORE_OK;
+}
+
+bool store_idle(struct store_session *session, const struct store_key *key, uint32_t *seconds)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    uint32_t now = now_s(session);
+    if (meta.access_s == 0) {
+        meta.access_s = now - evict_idle_s(shard, &found);
+        *seconds = now - meta.access_s;
+        relabel(shard, &found,
+                meta); /* without memory for four bytes more the next time is as this */
+        return true;
+    }
+    *seconds = meta.access_s < now ? now - meta.access_s : 0;
+    return true;
+}
+
+bool store_frequency(struct store_session *session, const struct store_key *key,
+                     unsigned *frequency)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    *frequency = evict_frequency(shard, &found);
+    return true;
 }
 
 size_t store_usage(struct store_session *session, const struct store_key *key)

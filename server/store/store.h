@@ -117,7 +117,10 @@ struct store_value {
 /* A read that counts as a lookup (hit or miss) and as a use of the key. */
 bool store_get(struct store_session *session, const struct store_key *key,
                struct store_value *value);
-/* The same without counting and without use: for conditions and for commands that write. */
+/* The same without use: for commands that ask about the key and not for its value. */
+bool store_look(struct store_session *session, const struct store_key *key,
+                struct store_value *value);
+/* The same without counting either: for conditions and for commands that write. */
 bool store_peek(struct store_session *session, const struct store_key *key,
                 struct store_value *value);
 
@@ -158,6 +161,13 @@ bool store_mark(struct store_session *session, const struct store_key *key, unsi
 bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique);
 /* From now on the time of the key's last use is kept (four bytes). */
 bool store_keep_access(struct store_session *session, const struct store_key *key);
+/* Seconds since the key's last use. The first time that is what is known from the order of
+ * eviction: no more than have passed. From then on the time is kept, and they are exact. false: no
+ * such key. May move the item. */
+bool store_idle(struct store_session *session, const struct store_key *key, uint32_t *seconds);
+/* How often the key was used lately, as use_frequency() has it. false: no such key. */
+bool store_frequency(struct store_session *session, const struct store_key *key,
+                     unsigned *frequency);
 
 /* ---- values that are being sent ---- */
 

@@ -71,6 +71,14 @@ static void count_shutdown(void *context)
     ((struct world *)context)->shutdowns++;
 }
 
+static bool is_possible(void *context, const struct options *wanted, size_t index, char *error)
+{
+    const char *impossible = ((struct world *)context)->impossible;
+    require(wanted != &((struct world *)context)->options, "asked after it has been set");
+    snprintf(error, OPTIONS_ERROR_BYTES, "not here");
+    return impossible == NULL || strcmp(options_info(index)->name, impossible) != 0;
+}
+
 static void count_change(void *context, size_t index)
 {
     struct world *world = context;
@@ -120,6 +128,7 @@ static void init_service(struct world *world)
         .client_address = write_address,
         .client_kill = note_kill,
         .shutdown = count_shutdown,
+        .option_possible = is_possible,
         .option_changed = count_change,
         .memory_facts = copy_facts,
         .options_lock = lock_options,

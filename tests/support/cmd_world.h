@@ -35,6 +35,7 @@ struct world {
     struct ebb_buf out,
         answer; /* as commands write it, and with the values that are sent in place */
     struct splices splices;
+    const char *impossible; /* setting that the machine can't do, NULL: it can do all */
     size_t shutdowns, resets, options_changed, option_locks; /* calls of the service */
 };
 

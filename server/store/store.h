@@ -222,9 +222,9 @@ void store_flush_at(struct store_session *session, int64_t at_ms);
 typedef void (*store_visit)(void *context, const char *key, size_t key_len,
                             const struct store_value *value);
 /* Calls `visit` for some keys after `cursor` and returns the next cursor, 0 at the end (cursors
- * stay below 2^53). Keys that are there from the first call to the last are given at least once.
- * Gives at least one bucket's worth and stops after `at_least` keys. `visit` may not call the
- * store. */
+ * stay below 2^53). A key that is there from the first call to the last is given once; again only
+ * if the index has grown many times over while the cursor waited. Gives at least one bucket's worth
+ * and stops after `at_least` keys. `visit` may not call the store. */
 uint64_t store_scan(struct store_session *session, unsigned database, uint64_t cursor,
                     size_t at_least, store_visit visit, void *context);
 /* Calls `visit` for every key of the database, each exactly once: shard by shard, with no other

@@ -20,6 +20,7 @@
 #include "baseline.h"
 #include "clients.h"
 #include "clock.h"
+#include "cmd/events.h"
 #include "cmd/script.h"
 #include "cmd/slowlog.h"
 #include "cmd/mc_auth.h"
@@ -51,6 +52,7 @@ struct server {
     struct script_cache scripts;
     struct clients clients;
     struct slowlog slowlog;
+    struct events events;
     char executable[PATH_MAX];
     struct libc_heap libc_heap;
     struct memory memory;
@@ -152,6 +154,7 @@ static void wake_workers(struct server *server)
 }
 
 static void raise_descriptor_limit(struct server *server);
+static void set_slow(struct server *server);
 static bool is_possible(void *context, const struct options *wanted, size_t index, char *error);
 
 /* Most settings are read where they matter, each time: these are not. */
@@ -168,6 +171,8 @@ static void on_option_changed(void *context, size_t index)
         wake_workers(server);
     else if (strncmp(name, "maxmemory", 9) == 0)
         memory_look(&server->memory);
+    else if (strcmp(name, "latency-monitor-threshold") == 0)
+        set_slow(server);
     else if (strcmp(name, "explain") == 0)
         store_set_explain(server->store, options_number(&options->explain) != 0);
 }
@@ -249,6 +254,7 @@ static enum server_result start_service(struct server *server, char *error)
         .scripts = &server->scripts,
         .clients = &server->clients,
         .slowlog = &server->slowlog,
+        .events = &server->events,
         .detail = mc_detail_create(),
         .start_ms = clock_unix_ms(),
         .executable = server->executable,
@@ -331,6 +337,21 @@ static void log_explanation(void *context, const char *line)
     log_write(&server->log, LOG_NOTICE, "upkeep: %s", line);
 }
 
+static void note_slow_work(void *context, enum store_work work, uint64_t ns)
+{
+    static const enum event events[] = {[STORE_WORK_EXPIRE] = EVENT_EXPIRE,
+                                        [STORE_WORK_EVICT] = EVENT_EVICT,
+                                        [STORE_WORK_COMPACT] = EVENT_COMPACT};
+    struct server *server = context;
+    events_add(&server->events, events[work], clock_unix_ms() / 1000, (int64_t)(ns / 1000000));
+}
+
+static void set_slow(struct server *server)
+{
+    uint64_t ms = (uint64_t)options_number(&server->options->latency_monitor_threshold);
+    store_set_slow(server->store, ms < UINT64_MAX / 1000000 ? ms * 1000000 : UINT64_MAX);
+}
+
 static enum server_result start_store(struct server *server, char *error)
 {
     server->worker_count = choose_worker_count(server->options);
@@ -339,9 +360,13 @@ static enum server_result start_store(struct server *server, char *error)
         .database_count = (unsigned)server->options->databases,
         .explain = log_explanation,
         .explain_context = server,
+        .slow = note_slow_work,
+        .slow_context = server,
     };
     if (store_create(&server->store, &config) < 0)
         return failed(error, "can't create the store", "out of memory");
+    events_init(&server->events);
+    set_slow(server);
     store_set_explain(server->store, server->options->explain != 0);
     return SERVER_OK;
 }
@@ -349,6 +374,7 @@ static enum server_result start_store(struct server *server, char *error)
 static void stop_store(struct server *server)
 {
     store_destroy(server->store);
+    events_release(&server->events);
 }
 
 static enum server_result start_admin(struct server *server, char *error)

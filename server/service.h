@@ -17,6 +17,7 @@
 #define EBB_MEMCACHED_VERSION "1.6.27" /* the same for memcached */
 
 struct clients;
+struct events;
 struct mc_detail;
 struct options;
 struct script_cache;
@@ -72,6 +73,7 @@ struct service {
     struct script_cache *scripts;
     struct clients *clients;
     struct slowlog *slowlog;
+    struct events *events;    /* for LATENCY */
     struct mc_detail *detail; /* memcached's `stats detail` */
     int64_t start_ms;         /* unix time */
     char run_id[41];          /* 40 hex digits */

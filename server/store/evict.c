@@ -614,12 +614,10 @@ void limit_note(struct store *store)
     __atomic_store_n(&store->is_near, is_near, __ATOMIC_RELAXED);
 }
 
-bool evict_ahead(struct shard *shard, uint64_t deadline_ns)
+static bool evict_until(struct shard *shard, uint64_t deadline_ns)
 {
     const struct store *store = shard->store;
     size_t ahead = stat_read(&store->limit.ahead_bytes);
-    if (!is_limited(store) || order_of(shard) == USE_NONE)
-        return false;
     for (;;) {
         size_t reclaimable = limit_reclaimable(store);
         if (limit_room(store) + (ptrdiff_t)reclaimable >= (ptrdiff_t)ahead)
@@ -632,4 +630,14 @@ bool evict_ahead(struct shard *shard, uint64_t deadline_ns)
         if (upkeep_now_ns() >= deadline_ns)
             return true;
     }
+}
+
+bool evict_ahead(struct shard *shard, uint64_t deadline_ns)
+{
+    if (!is_limited(shard->store) || order_of(shard) == USE_NONE)
+        return false;
+    uint64_t begin_ns = work_begins(shard->store);
+    bool more = evict_until(shard, deadline_ns);
+    work_ended(shard->store, STORE_WORK_EVICT, begin_ns);
+    return more;
 }

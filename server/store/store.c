@@ -67,6 +67,8 @@ int store_create(struct store **out, const struct store_config *config)
         .explain = config->explain,
         .explain_context = config->explain_context,
         .explain_on = config->explain != NULL,
+        .slow = config->slow,
+        .slow_context = config->slow_context,
         .now_ms = config->now_ms != NULL ? config->now_ms : system_now_ms,
     };
     for (unsigned d = 0; d < STORE_DATABASES_MAX; d++)
@@ -317,6 +319,7 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
         .bytes = new_bytes(key, meta, value), .value = value, .locked = session->locked};
     struct found again;
     int error;
+    uint64_t begin_ns = work_begins(session->store);
     if (found == NULL) /* whatever goes now, this key is not among it */
         evict_pay(shard, &room);
     while ((error = shard_put(shard, key, found, *meta, value)) == STORE_ENOMEM &&
@@ -326,6 +329,8 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
         ebb_heap_exempt(shard->items, evict_must_give_way(shard, &room));
     }
     ebb_heap_exempt(shard->items, false);
+    if (room.tries > 0)
+        work_ended(session->store, STORE_WORK_EVICT, begin_ns);
     if (error == STORE_ENOMEM)
         stat_add(&shard->stats.rejected_memory, 1);
     return error;

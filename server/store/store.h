@@ -38,6 +38,9 @@ enum store_error {
     STORE_ENOKEY = -3,  /* the key is not there */
 };
 
+/* What a client may have to wait for beside its own command. */
+enum store_work { STORE_WORK_EXPIRE, STORE_WORK_EVICT, STORE_WORK_COMPACT };
+
 struct store_config {
     unsigned shard_count;    /* power of two, 1 .. STORE_SHARDS_MAX */
     unsigned database_count; /* 1 .. STORE_DATABASES_MAX */
@@ -45,6 +48,10 @@ struct store_config {
     /* Told why upkeep acts, a line at a time, at most once a second; NULL: nobody. */
     void (*explain)(void *context, const char *line);
     void *explain_context;
+    /* Told of work that took long (store_set_slow), from any thread; may not call the store. NULL:
+     * nobody. */
+    void (*slow)(void *context, enum store_work work, uint64_t ns);
+    void *slow_context;
     uint64_t (*now_ms)(void); /* unix time for upkeep; NULL: the system's */
 };
 
@@ -275,6 +282,8 @@ size_t store_pool_bytes(struct store *store, size_t *untouched_bytes);
 
 /* Whether upkeep removes expired items before anybody asks for them; it does from the start. */
 void store_set_active_expire(struct store *store, bool on);
+/* From which duration on config.slow is told of work; 0: never. */
+void store_set_slow(struct store *store, uint64_t ns);
 /* Upkeep explains itself from now on, or no longer. */
 void store_set_explain(struct store *store, bool on);
 

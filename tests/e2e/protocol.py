@@ -328,6 +328,24 @@ def slow_commands_are_kept(t):
 
 
 @case()
+def what_takes_long_is_an_event(t):
+    server = t.start("--latency-monitor-threshold", "100")
+    client = t.resp(server)
+    equal(client.call("LATENCY", "LATEST"), [], "at the start")
+    client.call("DEBUG", "SLEEP", "0.2")
+    (name, when, latest, longest), = client.call("LATENCY", "LATEST")
+    equal(name, b"command", "LATENCY LATEST")
+    true(abs(when - time.time()) < 30 and 200 <= latest == longest < 5000, (when, latest, longest))
+    equal(client.call("LATENCY", "HISTORY", "command"), [[when, latest]], "LATENCY HISTORY")
+    true(b"all time high %d ms" % longest in client.call("LATENCY", "GRAPH", "command"), "GRAPH")
+    true(b"1. command: 1 latency spikes" in client.call("LATENCY", "DOCTOR"), "LATENCY DOCTOR")
+    equal(client.call("LATENCY", "RESET"), 1, "LATENCY RESET")
+    client.call("CONFIG", "SET", "latency-monitor-threshold", 0)
+    client.call("DEBUG", "SLEEP", "0.2")
+    equal(client.call("LATENCY", "LATEST"), [], "nothing is kept")
+
+
+@case()
 def transactions_are_of_one_moment(t):
     """Two counters that are only ever raised together are never seen apart, over three workers."""
     server = t.start("--threads", "3")

@@ -114,6 +114,7 @@ static void init_service(struct world *world)
         .scripts = &world->scripts,
         .clients = &world->clients,
         .slowlog = &world->slowlog,
+        .events = &world->events,
         .detail = mc_detail_create(),
         .start_ms = WORLD_NOW_MS - 3000,
         .executable = "/usr/bin/ebb",
@@ -149,6 +150,7 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
     script_cache_init(&world->scripts);
     clients_init(&world->clients);
     slowlog_init(&world->slowlog);
+    events_init(&world->events);
     require(store_create(&world->store, &config) == STORE_OK, "no store");
     store_session_init(&world->session, world->store);
     world->session.now_ms = WORLD_NOW_MS;
@@ -183,6 +185,7 @@ void world_release(struct world *world)
     clients_remove(&world->clients, &world->client);
     clients_release(&world->clients);
     slowlog_release(&world->slowlog);
+    events_release(&world->events);
     script_cache_release(&world->scripts);
     mc_detail_destroy(world->service.detail);
     options_release(&world->options);

@@ -15,7 +15,8 @@ import time
 import ebb
 import script
 import talk
-from case import MIB, RSS_COUNTS, SCALE, Failed, Skipped, case, equal, program, shown, true
+from case import (MIB, RSS_COUNTS, SCALE, Failed, Skipped, case, equal, program, shown, true,
+                  within)
 
 WIRE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire")
 SHOWN_MOST = 20
@@ -530,6 +531,26 @@ def memcached_stats_count(t):
                  "bytes_written", "total_items", "cmd_flush", "cmd_touch"):
         true(name in stats, "stats lacks " + name)
     true(re.match(rb"VERSION \d+\.\d+\.\d+$", client.ask("version")), "version")
+
+
+@case()
+def memcached_sees_all_connections(t):
+    server = t.start("--threads", "3")
+    clients = [t.memcached(server) for _ in range(6)]
+    for client in clients:
+        client.ask("mn")
+    t.resp(server).call("PING")
+    clients[1].send(b"set half 0 0 10\r\nabc")
+    waits = lambda: sorted(v for k, v in clients[0].stats("conns").items() if k.endswith(":state"))
+    within(10, lambda: waits() == ["conn_nread"] + ["conn_parse_cmd"] + ["conn_read"] * 4, "states")
+    conns = clients[0].stats("conns")
+    mine = {"tcp:%s:%d" % client.socket.getsockname()[:2] for client in clients}
+    equal({v for k, v in conns.items() if k.endswith(":addr")}, mine, "their addresses")
+    equal({v for k, v in conns.items() if k.endswith(":listen_addr")},
+          {"tcp:127.0.0.1:%d" % server.memcached_port}, "where they came in")
+    equal({v for k, v in conns.items() if k.endswith(":secs_since_last_cmd")} - set("0123456789"),
+          set(), "idle seconds")
+    equal(t.resp(server).call("CLIENT", "LIST").count(b"\n"), 2, "of them in CLIENT LIST")
 
 
 @case()

@@ -254,6 +254,7 @@ const char *world_mc(struct world *world, const char *text)
     size_t left = strlen(text);
 
     ebb_buf_clear(&world->out);
+    world->client.protocol = PROTOCOL_MEMCACHED;
     ebb_mc_parser_init(&parser, 1u << 20);
     ebb_mc_command_init(&command);
     while (left > 0) {
@@ -266,6 +267,7 @@ const char *world_mc(struct world *world, const char *text)
         left -= (size_t)used;
     }
     ebb_mc_command_release(&command);
+    world->client.protocol = PROTOCOL_RESP;
     return world_flush(world);
 }
 

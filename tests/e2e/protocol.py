@@ -259,7 +259,31 @@ def command_rows_agree_with_redis(t):
                                                              [theirs[1]] + theirs[3:6]))
         if ("write" in theirs[2]) != ("write" in ours[2]):
             wrong.append("%s: flags %r, Redis %r" % (name.decode(), ours[2], theirs[2]))
+        for mine, other in [(ours, theirs)] + list(zip(ours[9], theirs[9])):
+            # How many keys a script has stands in its words, which has no specification here.
+            specs = [spec[2:] if spec[0] == b"notes" else spec for spec in other[8]]
+            if mine[0] == other[0] and mine[8] != specs and mine[8]:
+                wrong.append("%s: keys %r, Redis %r" % (name.decode(), mine[8], specs))
     equal(wrong, [], "rows of COMMAND")
+
+
+@case()
+def keys_of_a_command_line_are_those_of_redis(t):
+    """Of every command and subcommand there is, with all sorts of words."""
+    redis, client, wrong = t.own(talk.Resp(start_redis(t))), t.resp(), []
+    names = []
+    for row in client.call("COMMAND"):
+        names += [[row[0]]] + [sub[0].split(b"|") for sub in row[9]]
+    tails = ("a b c d e f", "a 2 c d e f", "1 2 x y z w", "and to k1 k2 1 2", "a b GET NX",
+             "a get u8 0 get u8 1", "a get u8 0 set u8 0 1", "a overflow wrap get u8 0", "a get u8")
+    for name in names:
+        for words in {tuple(tail.split()[:count]) for tail in tails for count in range(7)}:
+            for kind in ("GETKEYS", "GETKEYSANDFLAGS"):
+                line = ("COMMAND", kind, *name, *words)
+                got, wanted = client.call(*line), redis.call(*line)
+                if got != wanted and wanted != talk.Error("ERR Invalid command specified"):
+                    wrong.append("%r: got %r, wanted %r" % (line, got, wanted))
+    equal(wrong[:10], [], "keys of command lines")
 
 
 @case()

@@ -53,7 +53,7 @@ FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] 
              alloc/example/*.c tests/support/*.[ch] tests/fuzz/*.[ch] bench/*.[ch] bench/*/*.[ch])
 
 .DEFAULT_GOAL := build
-.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-hit bench-speed bench-alloc bench-tide compare install deps \
+.PHONY: help run build test unit e2e test-browser tide debug asan tsan hard check format fuzz fuzz-alloc soak bench bench-memory bench-limit bench-hit bench-speed bench-alloc bench-tide compare install deps \
         deps-build deps-test deps-check deps-fuzz clean
 
 help: ## list the targets
@@ -124,6 +124,9 @@ bench: build bench-programs ## short versions of all benchmarks, in a few minute
 
 bench-memory: build bench-programs ## W1..W8 on the live server, beside redis-server and memcached
 	@$(B)/bench/memory all --binary $(B)/ebb
+
+bench-limit: build ## W1..W8 under maxmemory 256mb with slow readers: resident memory, stalls, errors, evictions
+	@E2E_BIN=$(B)/ebb E2E_LONG=1 /usr/bin/python3 tests/e2e/run.py limit.workloads_one_after_another_stay_below_it
 
 bench-hit: build bench-programs ## misses at equal resident memory, beside redis-server and memcached
 	@$(B)/bench/hits --binary $(B)/ebb

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* clients.h: all clients of the Redis protocol, over all workers: what CLIENT LIST and KILL see.
+/* clients.h: all clients of the Redis and the memcached protocol, over all workers: what CLIENT
+ * LIST and KILL see of the former, and `stats conns` of the latter.
  *
  * A client belongs to its worker's thread. Others look at it with the list locked, which keeps it
  * from going away: at its numbers, which are written and read by client_note() and client_look(),

@@ -34,6 +34,8 @@ _Static_assert(sizeof(log_words) / sizeof(*log_words) == LOG_LEVEL_COUNT + 1, "a
 static const struct option_info table[] = {
 #define OPTION_INT(field, name, def, min, max, runtime, help) \
     {name, OPTION_INT, def, min, max, NULL, runtime, help},
+#define OPTION_OCTAL(field, name, def, min, max, runtime, help) \
+    {name, OPTION_OCTAL, def, min, max, NULL, runtime, help},
 #define OPTION_SIZE(field, name, def, min, max, runtime, help) \
     {name, OPTION_SIZE, def, min, max, NULL, runtime, help},
 #define OPTION_AUTOSIZE(field, name, def, min, max, runtime, help) \
@@ -50,6 +52,7 @@ static const struct option_info table[] = {
     {name, OPTION_ENUM, def, 0, 0, words, runtime, help},
 #include "options.def"
 #undef OPTION_INT
+#undef OPTION_OCTAL
 #undef OPTION_SIZE
 #undef OPTION_AUTOSIZE
 #undef OPTION_SHARE
@@ -61,6 +64,7 @@ static const struct option_info table[] = {
 
 static const size_t offsets[] = {
 #define OPTION_INT(field, ...)      offsetof(struct options, field),
+#define OPTION_OCTAL(field, ...)    offsetof(struct options, field),
 #define OPTION_SIZE(field, ...)     offsetof(struct options, field),
 #define OPTION_AUTOSIZE(field, ...) offsetof(struct options, field),
 #define OPTION_SHARE(field, ...)    offsetof(struct options, field),
@@ -70,6 +74,7 @@ static const size_t offsets[] = {
 #define OPTION_ENUM(field, ...)     offsetof(struct options, field),
 #include "options.def"
 #undef OPTION_INT
+#undef OPTION_OCTAL
 #undef OPTION_SIZE
 #undef OPTION_AUTOSIZE
 #undef OPTION_SHARE
@@ -184,11 +189,22 @@ static bool parse_share(const char *text, int64_t *number)
     return is_right;
 }
 
+static bool parse_octal(const char *text, int64_t *number)
+{
+    size_t digits = strspn(text, "01234567");
+    if (digits == 0 || digits > 20 || text[digits] != '\0')
+        return false;
+    *number = (int64_t)strtoull(text, NULL, 8);
+    return true;
+}
+
 static bool parse_number(const struct option_info *info, const char *value, int64_t *number)
 {
     switch (info->type) {
     case OPTION_INT:
         return ebb_parse_i64(value, strlen(value), number);
+    case OPTION_OCTAL:
+        return parse_octal(value, number);
     case OPTION_SIZE:
         return options_parse_size(value, number);
     case OPTION_SHARE:
@@ -205,6 +221,7 @@ static int set_number(int64_t *field, const struct option_info *info, const char
 {
     static const char *const what[] = {
         [OPTION_INT] = "a whole number",
+        [OPTION_OCTAL] = "a number in octal",
         [OPTION_SIZE] = "a size such as 1048576, 64mb or 2gb",
         [OPTION_SHARE] = "a size such as 64mb or a share such as 5%",
         [OPTION_DURATION] = "a time such as 30, 30s, 5m or 1h",
@@ -221,8 +238,11 @@ static int set_number(int64_t *field, const struct option_info *info, const char
     }
     bool is_percentage = info->type == OPTION_SHARE && number < 0;
     if (!is_percentage && (number < info->min || number > info->max)) {
-        snprintf(error, OPTIONS_ERROR_BYTES, "option %s: %.64s is not between %lld and %lld",
-                 info->name, value, (long long)info->min, (long long)info->max);
+        bool is_octal = info->type == OPTION_OCTAL;
+        const char *format = is_octal ? "option %s: %.64s is not between %llo and %llo"
+                                      : "option %s: %.64s is not between %lld and %lld";
+        snprintf(error, OPTIONS_ERROR_BYTES, format, info->name, value, (long long)info->min,
+                 (long long)info->max);
         return -1;
     }
     __atomic_store_n(field, number, __ATOMIC_RELAXED);
@@ -359,6 +379,8 @@ static int format_number(const struct options *options, size_t index, char *text
     long long number = options_number(number_of(options, index));
     if (options_is_auto(options, index)) /* clients want a number */
         number = options_maxmemory(options);
+    if (table[index].type == OPTION_OCTAL)
+        return snprintf(text, size, "%llo", (unsigned long long)number);
     if (number < 0)
         return snprintf(text, size, "%lld%%", -number);
     return snprintf(text, size, "%lld", number);
@@ -382,9 +404,9 @@ size_t options_format(const struct options *options, size_t index, char *text, s
 static const char *placeholder(const struct option_info *info)
 {
     static const char *const names[] = {
-        [OPTION_INT] = "NUMBER",    [OPTION_SIZE] = "SIZE", [OPTION_SHARE] = "SIZE|PERCENT",
-        [OPTION_DURATION] = "TIME", [OPTION_TEXT] = "TEXT", [OPTION_LIST] = "LIST",
-        [OPTION_ENUM] = "WORD"};
+        [OPTION_INT] = "NUMBER",         [OPTION_OCTAL] = "OCTAL",   [OPTION_SIZE] = "SIZE",
+        [OPTION_SHARE] = "SIZE|PERCENT", [OPTION_DURATION] = "TIME", [OPTION_TEXT] = "TEXT",
+        [OPTION_LIST] = "LIST",          [OPTION_ENUM] = "WORD"};
     return names[info->type];
 }
 

@@ -30,6 +30,7 @@ enum log_level { LOG_DEBUG, LOG_VERBOSE, LOG_NOTICE, LOG_WARNING, LOG_LEVEL_COUN
 
 enum option_type {
     OPTION_INT,
+    OPTION_OCTAL, /* permissions of a file */
     OPTION_SIZE,
     OPTION_SHARE, /* a size, or a percentage, which is kept as its negative */
     OPTION_DURATION,
@@ -52,6 +53,7 @@ struct option_info {
  * changed by CONFIG SET while workers read them. */
 struct options {
 #define OPTION_INT(field, name, def, min, max, runtime, help)      int64_t field;
+#define OPTION_OCTAL(field, name, def, min, max, runtime, help)    int64_t field;
 #define OPTION_SIZE(field, name, def, min, max, runtime, help)     int64_t field;
 #define OPTION_AUTOSIZE(field, name, def, min, max, runtime, help) int64_t field;
 #define OPTION_SHARE(field, name, def, min, max, runtime, help)    int64_t field;
@@ -61,6 +63,7 @@ struct options {
 #define OPTION_ENUM(field, name, def, words, runtime, help)        int64_t field;
 #include "options.def"
 #undef OPTION_INT
+#undef OPTION_OCTAL
 #undef OPTION_SIZE
 #undef OPTION_AUTOSIZE
 #undef OPTION_SHARE

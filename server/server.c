@@ -20,6 +20,7 @@
 #include "baseline.h"
 #include "clients.h"
 #include "clock.h"
+#include "cmd/events.h"
 #include "cmd/script.h"
 #include "cmd/slowlog.h"
 #include "cmd/mc_auth.h"
@@ -34,7 +35,7 @@
 #include "service.h"
 #include "store/store.h"
 
-#define RESERVED_FDS      64u /* loops, listeners, log: what is open besides clients */
+#define RESERVED_FDS      64 /* loops, listeners, log: what is open besides clients */
 #define SHARDS_PER_WORKER 4u
 #define SECOND_MS         1000u
 #define SIGNAL_COUNT      3u
@@ -52,6 +53,7 @@ struct server {
     struct script_cache scripts;
     struct clients clients;
     struct slowlog slowlog;
+    struct events events;
     char executable[PATH_MAX];
     struct libc_heap libc_heap;
     struct memory memory;
@@ -153,6 +155,8 @@ static void wake_workers(struct server *server)
 }
 
 static void raise_descriptor_limit(struct server *server);
+static void set_slow(struct server *server);
+static bool is_possible(void *context, const struct options *wanted, size_t index, char *error);
 
 /* Most settings are read where they matter, each time: these are not. */
 static void on_option_changed(void *context, size_t index)
@@ -168,6 +172,8 @@ static void on_option_changed(void *context, size_t index)
         wake_workers(server);
     else if (strncmp(name, "maxmemory", 9) == 0)
         memory_look(&server->memory);
+    else if (strcmp(name, "latency-monitor-threshold") == 0)
+        set_slow(server);
     else if (strcmp(name, "explain") == 0)
         store_set_explain(server->store, options_number(&options->explain) != 0);
 }
@@ -249,6 +255,7 @@ static enum server_result start_service(struct server *server, char *error)
         .scripts = &server->scripts,
         .clients = &server->clients,
         .slowlog = &server->slowlog,
+        .events = &server->events,
         .detail = mc_detail_create(),
         .start_ms = clock_unix_ms(),
         .executable = server->executable,
@@ -264,6 +271,7 @@ static enum server_result start_service(struct server *server, char *error)
         .client_address = connection_address,
         .client_kill = worker_kill,
         .shutdown = ask_to_stop,
+        .option_possible = is_possible,
         .option_changed = on_option_changed,
         .memory_facts = copy_facts,
         .loop_seconds = loop_seconds,
@@ -330,6 +338,21 @@ static void log_explanation(void *context, const char *line)
     log_write(&server->log, LOG_NOTICE, "upkeep: %s", line);
 }
 
+static void note_slow_work(void *context, enum store_work work, uint64_t ns)
+{
+    static const enum event events[] = {[STORE_WORK_EXPIRE] = EVENT_EXPIRE,
+                                        [STORE_WORK_EVICT] = EVENT_EVICT,
+                                        [STORE_WORK_COMPACT] = EVENT_COMPACT};
+    struct server *server = context;
+    events_add(&server->events, events[work], clock_unix_ms() / 1000, (int64_t)(ns / 1000000));
+}
+
+static void set_slow(struct server *server)
+{
+    uint64_t ms = (uint64_t)options_number(&server->options->latency_monitor_threshold);
+    store_set_slow(server->store, ms < UINT64_MAX / 1000000 ? ms * 1000000 : UINT64_MAX);
+}
+
 static enum server_result start_store(struct server *server, char *error)
 {
     server->worker_count = choose_worker_count(server->options);
@@ -338,9 +361,13 @@ static enum server_result start_store(struct server *server, char *error)
         .database_count = (unsigned)server->options->databases,
         .explain = log_explanation,
         .explain_context = server,
+        .slow = note_slow_work,
+        .slow_context = server,
     };
     if (store_create(&server->store, &config) < 0)
         return failed(error, "can't create the store", "out of memory");
+    events_init(&server->events);
+    set_slow(server);
     store_set_explain(server->store, server->options->explain != 0);
     return SERVER_OK;
 }
@@ -348,6 +375,7 @@ static enum server_result start_store(struct server *server, char *error)
 static void stop_store(struct server *server)
 {
     store_destroy(server->store);
+    events_release(&server->events);
 }
 
 static enum server_result start_admin(struct server *server, char *error)
@@ -364,29 +392,56 @@ static void stop_admin(struct server *server)
 
 /* ---- descriptors ---- */
 
-/* As Redis does: asks for as many descriptors as maxclients needs, and serves fewer clients when
- * they are not granted. */
-static void raise_descriptor_limit(struct server *server)
+/* Asks for as many descriptors as that many connections need. Returns how many there may be then:
+ * `wanted`, or fewer when the system grants no more. */
+static int64_t ask_for_descriptors(int64_t wanted, int64_t beside)
 {
-    int64_t *maxclients = &server->options->maxclients;
-    rlim_t beside = RESERVED_FDS + (rlim_t)options_number(&server->options->http_maxclients);
-    rlim_t wanted = (rlim_t)options_number(maxclients) + beside;
     struct rlimit limit;
-    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= wanted)
-        return;
-    struct rlimit raised = {.rlim_cur = wanted,
-                            .rlim_max = limit.rlim_max > wanted ? limit.rlim_max : wanted};
+    rlim_t fds = (rlim_t)(wanted + beside);
+    if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur >= fds)
+        return wanted;
+    struct rlimit raised = {.rlim_cur = fds,
+                            .rlim_max = limit.rlim_max > fds ? limit.rlim_max : fds};
     if (setrlimit(RLIMIT_NOFILE, &raised) == 0)
-        return;
+        return wanted;
     raised.rlim_cur = raised.rlim_max = limit.rlim_max;
     if (setrlimit(RLIMIT_NOFILE, &raised) < 0)
         raised.rlim_cur = limit.rlim_cur;
-    int64_t possible = raised.rlim_cur > beside + 1 ? (int64_t)(raised.rlim_cur - beside) : 1;
+    return raised.rlim_cur > (rlim_t)beside + 1 ? (int64_t)raised.rlim_cur - beside : 1;
+}
+
+/* As Redis does: serves fewer clients than maxclients when their descriptors are not granted. */
+static void raise_descriptor_limit(struct server *server)
+{
+    int64_t *maxclients = &server->options->maxclients, wanted = options_number(maxclients);
+    int64_t pages = options_number(&server->options->http_maxclients);
+    int64_t possible = ask_for_descriptors(wanted, RESERVED_FDS + pages);
+    if (possible == wanted)
+        return;
     log_write(&server->log, LOG_WARNING,
-              "the limit of open files (%llu) allows %lld clients, not %lld: maxclients lowered",
-              (unsigned long long)raised.rlim_cur, (long long)possible,
-              (long long)options_number(maxclients));
+              "the limit of open files allows %lld clients, not %lld: maxclients lowered",
+              (long long)possible, (long long)wanted);
     __atomic_store_n(maxclients, possible, __ATOMIC_RELAXED);
+}
+
+/* Told to change the setting, it refuses instead. */
+static bool is_possible(void *context, const struct options *wanted, size_t index, char *error)
+{
+    struct server *server = context;
+    const char *name = options_info(index)->name;
+    bool is_clients = strcmp(name, "maxclients") == 0;
+    if (!is_clients && strcmp(name, "http-maxclients") != 0)
+        return true;
+    int64_t number = is_clients ? wanted->maxclients : wanted->http_maxclients;
+    int64_t others = options_number(is_clients ? &server->options->http_maxclients
+                                               : &server->options->maxclients);
+    int64_t possible = ask_for_descriptors(number, RESERVED_FDS + others);
+    if (possible < number)
+        snprintf(error, OPTIONS_ERROR_BYTES,
+                 "The operating system is not able to handle the specified number of clients, try "
+                 "with %lld",
+                 (long long)possible);
+    return possible == number;
 }
 
 /* ---- workers ---- */

@@ -17,6 +17,7 @@
 #define EBB_MEMCACHED_VERSION "1.6.27" /* the same for memcached */
 
 struct clients;
+struct events;
 struct mc_detail;
 struct options;
 struct script_cache;
@@ -72,6 +73,7 @@ struct service {
     struct script_cache *scripts;
     struct clients *clients;
     struct slowlog *slowlog;
+    struct events *events;    /* for LATENCY */
     struct mc_detail *detail; /* memcached's `stats detail` */
     int64_t start_ms;         /* unix time */
     char run_id[41];          /* 40 hex digits */
@@ -103,6 +105,9 @@ struct service {
     void (*client_kill)(struct client *client);
     /* Asks the server to end in order; returns at once. */
     void (*shutdown)(void *server);
+    /* Whether the machine can do what CONFIG SET is about to ask for with a setting of `wanted`; if
+     * not, with the reason in `error` (OPTIONS_ERROR_BYTES). */
+    bool (*option_possible)(void *server, const struct options *wanted, size_t index, char *error);
     /* A setting has been changed by CONFIG SET (index in options.def): make it felt. */
     void (*option_changed)(void *server, size_t index);
     /* What is known of memory: of the last second, from any thread. */

@@ -291,19 +291,46 @@ static void connection_quits(void **state)
     assert_true(world->client.close_after_reply);
 }
 
+static bool is_used(struct world *world, const char *name)
+{
+    struct store_value value;
+    struct store_key key = store_key(world->store, 0, name, strlen(name));
+    store_enter(&world->session, &key);
+    assert_true(store_peek(&world->session, &key, &value));
+    store_leave(&world->session);
+    return value.marks & STORE_FETCHED;
+}
+
 static void connection_may_read_without_touching(void **state)
 {
     struct world *world = *state;
     struct store_stats before, after;
     TALK({"SET a 1", OK}, {"CLIENT NO-TOUCH on", OK});
     store_stats(world->store, &before);
-    RESP("GET a", "$1\r\n1\r\n");
-    store_stats(world->store, &after);
-    assert_int_equal(after.lookups, before.lookups);
-    TALK({"CLIENT NO-TOUCH off", OK}, {"GET a", "$1\r\n1\r\n"}, {"GET b", NIL});
+    TALK({"GET a", "$1\r\n1\r\n"}, {"GET b", NIL});
     store_stats(world->store, &after);
     assert_int_equal(after.lookups, before.lookups + 2);
     assert_int_equal(after.hits, before.hits + 1);
+    assert_false(is_used(world, "a"));
+    RESP("TOUCH a", ":1\r\n");
+    assert_true(is_used(world, "a"));
+    TALK({"SET a 1", OK}, {"CLIENT NO-TOUCH off", OK}, {"GET a", "$1\r\n1\r\n"});
+    assert_true(is_used(world, "a"));
+}
+
+static void questions_about_a_key_are_no_use_of_it(void **state)
+{
+    struct world *world = *state;
+    struct store_stats before, after;
+    RESP("SET a 1", OK);
+    store_stats(world->store, &before);
+    TALK({"EXISTS a", ":1\r\n"}, {"TYPE a", "+string\r\n"}, {"TTL a", ":-1\r\n"},
+         {"OBJECT ENCODING a", "$3\r\nint\r\n"}, {"OBJECT IDLETIME a", ":0\r\n"},
+         {"EXISTS b", ":0\r\n"});
+    store_stats(world->store, &after);
+    assert_int_equal(after.lookups, before.lookups + 6); /* as Redis counts them */
+    assert_int_equal(after.hits, before.hits + 5);
+    assert_false(is_used(world, "a"));
 }
 
 /* ---- strings ---- */
@@ -529,12 +556,50 @@ static void object_and_type_describe_values(void **state)
          {"SET a 01234567890123456789012345678901234567890123", OK},
          {"OBJECT ENCODING a", "$6\r\nembstr\r\n"}, {"APPEND a x", ":45\r\n"},
          {"OBJECT ENCODING a", "$3\r\nraw\r\n"}, {"OBJECT REFCOUNT a", ":1\r\n"},
-         {"OBJECT REFCOUNT b", NIL},
-         {"OBJECT FREQ a", "-ERR An LFU maxmemory policy is not selected, access frequency not "
-                           "tracked. Please note that when switching between policies at runtime "
-                           "LRU and LFU data will take some time to adjust.\r\n"},
-         {"OBJECT IDLETIME a", "-ERR The time of the last access is not tracked.\r\n"},
-         {"OBJECT IDLETIME b", NIL});
+         {"OBJECT REFCOUNT b", NIL}, {"OBJECT FREQ b", NIL}, {"OBJECT IDLETIME b", NIL});
+}
+
+#define ADJUST                                                                                     \
+    " Please note that when switching between policies at runtime LRU and LFU data will take "     \
+    "some time to adjust.\r\n"
+
+static void object_tells_of_use_what_the_policy_keeps(void **state)
+{
+    struct world *world = *state;
+    char line[64];
+    for (int policy = 0; policy < POLICY_COUNT; policy++) {
+        bool is_lfu = policy == POLICY_ALLKEYS_LFU || policy == POLICY_VOLATILE_LFU;
+        struct store_limit limit = {.pool_bytes = SIZE_MAX,
+                                    .compact_bytes = SIZE_MAX,
+                                    .order = is_lfu ? USE_LFU : USE_NONE};
+        world->options.maxmemory_policy = policy;
+        store_set_limit(world->store, &limit);
+        snprintf(line, sizeof(line), "SET a%d 1", policy);
+        assert_string_equal(world_resp(world, line), OK);
+        snprintf(line, sizeof(line), "GET a%d", policy);
+        world_resp(world, line);
+        snprintf(line, sizeof(line), "OBJECT FREQ a%d", policy);
+        assert_string_equal(world_resp(world, line),
+                            is_lfu ? ":3\r\n"
+                                   : "-ERR An LFU maxmemory policy is not selected, access "
+                                     "frequency not tracked." ADJUST);
+        snprintf(line, sizeof(line), "OBJECT IDLETIME a%d", policy);
+        assert_string_equal(world_resp(world, line),
+                            is_lfu ? "-ERR An LFU maxmemory policy is selected, idle time not "
+                                     "tracked." ADJUST
+                                   : ":0\r\n");
+    }
+}
+
+static void idle_time_is_kept_from_the_first_question_on(void **state)
+{
+    struct world *world = *state;
+    TALK({"SET a 1", OK}, {"OBJECT IDLETIME a", ":0\r\n"});
+    world->session.now_ms += 7000;
+    TALK({"OBJECT IDLETIME a", ":7\r\n"}, {"EXISTS a", ":1\r\n"}, {"OBJECT IDLETIME a", ":7\r\n"},
+         {"GET a", "$1\r\n1\r\n"}, {"OBJECT IDLETIME a", ":0\r\n"});
+    world->session.now_ms += 3000;
+    TALK({"OBJECT IDLETIME a", ":3\r\n"}, {"SET a 2", OK}, {"OBJECT IDLETIME a", ":0\r\n"});
 }
 
 static void memory_tells_what_a_key_costs(void **state)
@@ -680,6 +745,11 @@ static void config_changes_all_or_nothing(void **state)
     TALK({"CONFIG REWRITE", "-ERR The server is running without a config file\r\n"},
          {"CONFIG RESETSTAT", OK});
     assert_int_equal(world->resets, 1);
+    world->impossible = "maxclients";
+    RESP("CONFIG SET timeout 9 maxclients 5",
+         "-ERR CONFIG SET failed (possibly related to argument 'maxclients') - not here\r\n");
+    assert_int_equal(world->options.timeout, 7);
+    assert_int_equal(world->options.maxclients, 10000);
 }
 
 static void info_has_what_clients_and_exporters_read(void **state)
@@ -958,6 +1028,7 @@ int main(void)
         TEST(connection_knows_its_client),
         TEST(connection_quits),
         TEST(connection_may_read_without_touching),
+        TEST(questions_about_a_key_are_no_use_of_it),
         TEST(set_obeys_its_conditions),
         TEST(set_obeys_its_times),
         TEST(getex_changes_the_time),
@@ -973,6 +1044,8 @@ int main(void)
         TEST(expire_knows_all_units),
         TEST(rename_takes_value_and_time_along),
         TEST(object_and_type_describe_values),
+        TEST(object_tells_of_use_what_the_policy_keeps),
+        TEST(idle_time_is_kept_from_the_first_question_on),
         TEST(memory_tells_what_a_key_costs),
         TEST(keys_match_patterns),
         TEST(scan_reads_its_words),

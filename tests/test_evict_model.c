@@ -326,6 +326,88 @@ static void nobody_is_evicted_while_compaction_can_win_it(void **state)
     world_destroy(world);
 }
 
+/* ---- what is told of a key's use ---- */
+
+/* Time passes as values come in, ten seconds for each MB; key 0 is set first and never again. */
+static void let_time_pass(struct world *world, unsigned first, unsigned count)
+{
+    char text[32], data[1000] = {0};
+    for (unsigned i = first; i < first + count; i++) {
+        struct store_key key = enter(world, i, text);
+        struct store_value value = {.data = data, .len = sizeof data};
+        store_delete(&world->session, &key); /* epochs are measured in new items */
+        assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
+        clock_ms += 10;
+    }
+}
+
+static uint32_t idle_seconds(struct world *world, unsigned number)
+{
+    char text[32];
+    uint32_t seconds = UINT32_MAX;
+    struct store_key key = enter(world, number, text);
+    assert_true(store_idle(&world->session, &key, &seconds));
+    return seconds;
+}
+
+static void idle_time_is_never_more_than_has_passed(enum use_order order)
+{
+    struct world *world = world_create(1, order, false);
+    struct store_value value;
+    char text[32];
+    set_limit(world, 64 * MIB); /* nobody is evicted */
+    uint64_t start_ms = clock_ms;
+    let_time_pass(world, 0, 20000);
+    uint64_t passed_s = (clock_ms - start_ms) / 1000;
+    uint32_t known_s = idle_seconds(world, 0);
+    print_message("%s: %u of %u s\n", use_order_name(order), known_s, (unsigned)passed_s);
+    assert_true(known_s <= passed_s);
+    if (order == USE_LRU || order == USE_S3)
+        assert_true(known_s >= passed_s / 2);
+    for (unsigned i = 0; i < 20000; i += 97) {
+        uint64_t since_s = (clock_ms - start_ms - i * 10) / 1000;
+        assert_true(idle_seconds(world, i) <= since_s);
+    }
+    clock_ms += 5000;
+    assert_int_equal(idle_seconds(world, 0), known_s + 5); /* from then on it is kept */
+    struct store_key key = enter(world, 0, text);
+    assert_true(store_get(&world->session, &key, &value));
+    assert_int_equal(idle_seconds(world, 0), 0);
+    world_destroy(world);
+}
+
+static void idle_time_is_a_lower_bound_under_each_order(void **state)
+{
+    (void)state;
+    idle_time_is_never_more_than_has_passed(USE_S3);
+    idle_time_is_never_more_than_has_passed(USE_LRU);
+    idle_time_is_never_more_than_has_passed(USE_RANDOM);
+    idle_time_is_never_more_than_has_passed(USE_NONE);
+}
+
+static void frequency_grows_with_use_and_fades(void **state)
+{
+    (void)state;
+    struct world *world = world_create(1, USE_LFU, false);
+    struct store_value value;
+    unsigned born, used, faded;
+    char text[32];
+    set_limit(world, 64 * MIB);
+    let_time_pass(world, 0, 1000);
+    struct store_key key = enter(world, 999, text);
+    assert_true(store_frequency(&world->session, &key, &born));
+    for (unsigned i = 0; i < 100; i++)
+        assert_true(store_get(&world->session, &key, &value));
+    assert_true(store_frequency(&world->session, &key, &used));
+    assert_true(used > born && used <= 15);
+    for (unsigned i = 0; i < 3; i++) /* all else is replaced */
+        let_time_pass(world, 0, 999);
+    key = enter(world, 999, text);
+    assert_true(store_frequency(&world->session, &key, &faded));
+    assert_true(faded < used);
+    world_destroy(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -336,6 +418,8 @@ int main(void)
         cmocka_unit_test(noeviction_refuses),
         cmocka_unit_test(a_lowered_limit_is_reached_by_upkeep_alone),
         cmocka_unit_test(nobody_is_evicted_while_compaction_can_win_it),
+        cmocka_unit_test(idle_time_is_a_lower_bound_under_each_order),
+        cmocka_unit_test(frequency_grows_with_use_and_fades),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -306,6 +306,20 @@ static void where_stalls_are_not_counted_running_against_the_limit_is(void **sta
     assert_int_equal(pressure_look(&other, &stalls, 3000), 1);
 }
 
+static void where_nothing_is_counted_there_is_no_pressure(void **state)
+{
+    struct files *files = *state;
+    struct cgroup cgroup;
+    struct cgroup_pressure now;
+    struct pressure pressure = {.level = 0};
+    cgroup_find(&cgroup, files->root, files->proc); /* neither a group nor pressure/memory */
+    for (int64_t ms = 1000; ms < 20000; ms += 1000) {
+        cgroup_read_pressure(&cgroup, &now);
+        assert_true(!now.has_stalls && now.hits == 0 && now.kills == 0);
+        assert_int_equal(pressure_look(&pressure, &now, ms), 0);
+    }
+}
+
 #define FILES_TEST(name) cmocka_unit_test_setup_teardown(name, make_files, remove_files)
 
 int main(void)
@@ -325,6 +339,7 @@ int main(void)
         FILES_TEST(without_groups_the_machine_counts),
         FILES_TEST(pressure_is_the_groups_or_the_machines),
         FILES_TEST(v1_counts_its_failures),
+        FILES_TEST(where_nothing_is_counted_there_is_no_pressure),
         cmocka_unit_test(pressure_rises_by_steps_and_goes_in_quiet),
         cmocka_unit_test(where_stalls_are_not_counted_running_against_the_limit_is),
     };

@@ -111,6 +111,23 @@ static void options_start_with_their_defaults(void **state)
     assert_string_equal(fixture->options.config_file, "");
 }
 
+static void permissions_are_octal(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[32];
+    assert_int_equal(load(fixture, "--unixsocketperm|755", ""), OPTIONS_RUN);
+    assert_int_equal(fixture->options.unixsocketperm, 0755);
+    size_t index = (size_t)options_find("unixsocketperm", strlen("unixsocketperm"));
+    options_format(&fixture->options, index, text, sizeof(text));
+    assert_string_equal(text, "755");
+    assert_refused(fixture, "--unixsocketperm|789", "",
+                   "option unixsocketperm: '789' is not a number in octal");
+    assert_refused(fixture, "--unixsocketperm|1000", "",
+                   "option unixsocketperm: 1000 is not between 0 and 777");
+    assert_refused(fixture, "--unixsocketperm|7777777777777777777777", "",
+                   "option unixsocketperm: '7777777777777777777777' is not a number in octal");
+}
+
 static void the_command_line_takes_both_forms(void **state)
 {
     struct fixture *fixture = *state;
@@ -438,6 +455,7 @@ int main(void)
 #define CASE(test) cmocka_unit_test_setup_teardown(test, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(options_start_with_their_defaults),
+        CASE(permissions_are_octal),
         CASE(the_command_line_takes_both_forms),
         CASE(a_value_may_be_empty_or_hold_an_equals_sign),
         CASE(later_sources_win),

@@ -210,6 +210,27 @@ static void do_keep_access(struct world *world, const struct store_key *key, str
         twin->access_s = (uint32_t)(clock_ms / 1000);
 }
 
+/* Nobody is evicted here, so there is no order to know more from. */
+static void do_idle(struct world *world, const struct store_key *key, struct twin *twin)
+{
+    uint32_t now_s = (uint32_t)(clock_ms / 1000), seconds = 77;
+    assert_int_equal(store_idle(&world->session, key, &seconds), is_alive(twin));
+    if (is_alive(twin) && twin->access_s == 0)
+        twin->access_s = now_s;
+    assert_int_equal(seconds, is_alive(twin) ? now_s - twin->access_s : 77);
+}
+
+static void do_look(struct world *world, const struct store_key *key, struct twin *twin)
+{
+    struct store_value value;
+    unsigned frequency;
+    assert_int_equal(store_look(&world->session, key, &value), is_alive(twin));
+    if (is_alive(twin))
+        compare(world, twin, &value);
+    assert_int_equal(store_frequency(&world->session, key, &frequency), is_alive(twin));
+    assert_int_equal(is_alive(twin) ? frequency : 0, 0);
+}
+
 /* ---- everything ---- */
 
 struct seen {
@@ -286,8 +307,12 @@ static void step(struct world *world)
     struct store_key key = store_key(world->store, database, text, len);
     store_enter(&world->session, &key);
     unsigned what = rnd(world, 100);
-    if (what < 40)
+    if (what < 36)
         do_get(world, &key, twin);
+    else if (what < 38)
+        do_look(world, &key, twin);
+    else if (what < 39)
+        do_idle(world, &key, twin);
     else if (what < 70)
         do_set(world, &key, twin);
     else if (what < 76)

@@ -121,7 +121,7 @@ static bool has_id(const struct client *client, const struct filter *filter)
 static bool passes(const struct cmd_context *context, const struct client *client,
                    const struct filter *filter)
 {
-    return !filter->nobody && has_id(client, filter) &&
+    return client->protocol == PROTOCOL_RESP && !filter->nobody && has_id(client, filter) &&
            (filter->skip_me != SKIP_YES || client != context->client) &&
            has_address(context, client, false, filter->address) &&
            has_address(context, client, true, filter->local);

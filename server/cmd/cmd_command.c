@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "glob.h"
+#include "key_access.h"
 
 struct flag_word {
     unsigned flag;
@@ -135,31 +136,23 @@ static void reply_words(struct ebb_reply *reply, const struct flag_word *words, 
     }
 }
 
-/* What a command does with its keys; the widest that its flags allow. */
-static void reply_access(struct ebb_reply *reply, const struct command *command)
+static void reply_access(struct ebb_reply *reply, unsigned access)
 {
     static const struct flag_word words[] = {
-        {COMMAND_READ, "RO"},      {COMMAND_WRITE, "RW"},     {COMMAND_READ, "access"},
-        {COMMAND_WRITE, "access"}, {COMMAND_WRITE, "update"},
+        {KEY_RO, "RO"},         {KEY_RW, "RW"},         {KEY_OW, "OW"},
+        {KEY_RM, "RM"},         {KEY_ACCESS, "access"}, {KEY_UPDATE, "update"},
+        {KEY_INSERT, "insert"}, {KEY_DELETE, "delete"}, {KEY_VARIABLE, "variable_flags"},
     };
-    unsigned flags = command->flags & (COMMAND_READ | COMMAND_WRITE);
 
-    reply_words(reply, words, 5,
-                flags != 0                              ? flags
-                : command->flags & COMMAND_COUNTED_KEYS ? COMMAND_WRITE
-                                                        : COMMAND_READ);
+    reply_words(reply, words, sizeof(words) / sizeof(words[0]), access);
 }
 
-/* Where the keys stand, in the newer of Redis's two ways of saying it. The flags are the widest
- * that the command's own allow. */
-static void reply_key_specs(struct ebb_reply *reply, const struct command *command)
+/* Keys from `first` to the one that is `last` behind it, or before the end of the line. */
+static void reply_key_spec(struct ebb_reply *reply, unsigned access, int first, int last, int step)
 {
-    ebb_reply_set(reply, command->first_key == 0 ? 0 : 1);
-    if (command->first_key == 0)
-        return;
     ebb_reply_map(reply, 3);
     ebb_reply_text(reply, "flags");
-    reply_access(reply, command);
+    reply_access(reply, access);
     ebb_reply_text(reply, "begin_search");
     ebb_reply_map(reply, 2);
     ebb_reply_text(reply, "type");
@@ -167,7 +160,7 @@ static void reply_key_specs(struct ebb_reply *reply, const struct command *comma
     ebb_reply_text(reply, "spec");
     ebb_reply_map(reply, 1);
     ebb_reply_text(reply, "index");
-    ebb_reply_int(reply, command->first_key);
+    ebb_reply_int(reply, first);
     ebb_reply_text(reply, "find_keys");
     ebb_reply_map(reply, 2);
     ebb_reply_text(reply, "type");
@@ -175,12 +168,31 @@ static void reply_key_specs(struct ebb_reply *reply, const struct command *comma
     ebb_reply_text(reply, "spec");
     ebb_reply_map(reply, 3);
     ebb_reply_text(reply, "lastkey");
-    ebb_reply_int(reply, command->last_key < 0 ? command->last_key
-                                               : command->last_key - command->first_key);
+    ebb_reply_int(reply, last);
     ebb_reply_text(reply, "keystep");
-    ebb_reply_int(reply, command->key_step);
+    ebb_reply_int(reply, step);
     ebb_reply_text(reply, "limit");
     ebb_reply_int(reply, 0);
+}
+
+/* Where the keys stand, in the newer of Redis's two ways of saying it. A first key that is used in
+ * another way than those behind it has a place of its own. */
+static void reply_key_specs(struct ebb_reply *reply, const struct command *command)
+{
+    struct key_accesses accesses = key_accesses_of(command);
+    bool is_split = accesses.first != accesses.others;
+    int first = command->first_key, step = command->key_step;
+    int second = is_split ? first + step : first;
+    int last = command->last_key < 0 ? command->last_key : command->last_key - second;
+
+    if (first == 0) {
+        ebb_reply_set(reply, 0);
+        return;
+    }
+    ebb_reply_set(reply, is_split ? 2 : 1);
+    if (is_split)
+        reply_key_spec(reply, accesses.first, first, 0, step);
+    reply_key_spec(reply, accesses.others, second, last, step);
 }
 
 static void reply_info_of(struct ebb_reply *reply, const struct command *command)
@@ -377,6 +389,7 @@ static void reply_keys(struct cmd_context *context, bool with_flags)
         return;
     }
     struct key_words keys = find_keys(command, args, count);
+    struct key_accesses accesses = key_accesses_in(command, args, count);
     ebb_reply_array(reply, keys.count);
     for (uint32_t i = 0; i < keys.count; i++) {
         struct ebb_slice name = args[keys.first + i * keys.step];
@@ -384,7 +397,7 @@ static void reply_keys(struct cmd_context *context, bool with_flags)
             ebb_reply_array(reply, 2);
         ebb_reply_bulk(reply, name.data, name.len);
         if (with_flags)
-            reply_access(reply, command);
+            reply_access(reply, i == 0 ? accesses.first : accesses.others);
     }
 }
 

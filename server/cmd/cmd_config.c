@@ -173,13 +173,29 @@ static bool set_pairs(struct cmd_context *context, struct options *options)
     return true;
 }
 
+static bool are_possible(struct cmd_context *context, const struct options *wanted)
+{
+    const struct service *service = context->service;
+    char error[OPTIONS_ERROR_BYTES];
+
+    for (uint32_t i = 2; i < context->count; i += 2) {
+        struct ebb_slice name = context->args[i];
+        size_t option = (size_t)options_find(name.data, name.len);
+        if (!service->option_possible(service->server, wanted, option, error)) {
+            reply_set_failed(context, i, error);
+            return false;
+        }
+    }
+    return true;
+}
+
 /* The pairs are tried on a copy first, so that a wrong one leaves all settings as they were. */
 static bool check_pairs(struct cmd_context *context)
 {
     struct options trial;
 
     options_init(&trial);
-    bool is_right = set_pairs(context, &trial);
+    bool is_right = set_pairs(context, &trial) && are_possible(context, &trial);
     options_release(&trial);
     return is_right;
 }

@@ -108,7 +108,7 @@ static void reply_time(struct cmd_context *context, int64_t unit_ms, int64_t bas
     struct store_value value;
     int64_t answer = -2;
 
-    if (read_key(context, &key, &value)) {
+    if (store_look(context->store, &key, &value)) {
         answer = -1;
         if (value.expire_ms != 0) {
             int64_t time = value.expire_ms - base_ms;

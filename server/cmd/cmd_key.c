@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "../options.h"
+
 /* DEL and UNLINK: freeing is bounded per step anyway, so there is nothing to leave to a thread. */
 void cmd_del(struct cmd_context *context)
 {
@@ -22,8 +24,11 @@ void cmd_del(struct cmd_context *context)
     ebb_reply_int(&context->reply, deleted);
 }
 
-/* EXISTS and TOUCH. As with MGET, more than KEYS_CHUNK keys are not looked at in one moment. */
-void cmd_exists(struct cmd_context *context)
+typedef bool (*see_key)(struct store_session *store, const struct store_key *key,
+                        struct store_value *value);
+
+/* As with MGET, more than KEYS_CHUNK keys are not looked at in one moment. */
+static void count_keys(struct cmd_context *context, see_key see)
 {
     struct store_key keys[KEYS_CHUNK];
     struct store_value value;
@@ -33,9 +38,20 @@ void cmd_exists(struct cmd_context *context)
     for (uint32_t at = 1; at < context->count; at += count) {
         count = enter_keys(context, at, 1, KEYS_CHUNKED, keys);
         for (uint32_t i = 0; i < count; i++)
-            found += read_key(context, &keys[i], &value);
+            found += see(context->store, &keys[i], &value);
     }
     ebb_reply_int(&context->reply, found);
+}
+
+void cmd_exists(struct cmd_context *context)
+{
+    count_keys(context, store_look);
+}
+
+/* A use of the keys even after CLIENT NO-TOUCH, as it is all that is asked for. */
+void cmd_touch(struct cmd_context *context)
+{
+    count_keys(context, store_get);
 }
 
 void cmd_type(struct cmd_context *context)
@@ -43,7 +59,7 @@ void cmd_type(struct cmd_context *context)
     struct store_key key = enter_key(context, 1);
     struct store_value value;
 
-    ebb_reply_simple(&context->reply, read_key(context, &key, &value) ? "string" : "none");
+    ebb_reply_simple(&context->reply, store_look(context->store, &key, &value) ? "string" : "none");
 }
 
 /* ---- renaming ---- */
@@ -107,12 +123,11 @@ static const char *encoding_of(const struct store_value *value)
     return value->len <= EMBSTR_MAX_BYTES ? "embstr" : "raw";
 }
 
-/* Reads the key in args[2], or answers null. */
-static bool object_read(struct cmd_context *context, struct store_value *value)
+/* Looks at the key, or answers null. */
+static bool object_read(struct cmd_context *context, const struct store_key *key,
+                        struct store_value *value)
 {
-    struct store_key key = enter_key(context, 2);
-
-    if (read_key(context, &key, value))
+    if (store_look(context->store, key, value))
         return true;
     ebb_reply_null(&context->reply);
     return false;
@@ -120,50 +135,82 @@ static bool object_read(struct cmd_context *context, struct store_value *value)
 
 void cmd_object_encoding(struct cmd_context *context)
 {
+    struct store_key key = enter_key(context, 2);
     struct store_value value;
 
-    if (object_read(context, &value))
+    if (object_read(context, &key, &value))
         ebb_reply_text(&context->reply, encoding_of(&value));
 }
 
 void cmd_object_refcount(struct cmd_context *context)
 {
+    struct store_key key = enter_key(context, 2);
     struct store_value value;
 
-    if (object_read(context, &value))
+    if (object_read(context, &key, &value))
         ebb_reply_int(&context->reply, 1);
+}
+
+#define ERROR_ADJUST                                                                               \
+    " Please note that when switching between policies at runtime LRU and LFU data will take "     \
+    "some time to adjust."
+
+static bool counts_uses(const struct cmd_context *context)
+{
+    int64_t policy = options_number(&context->service->options->maxmemory_policy);
+
+    return policy == POLICY_ALLKEYS_LFU || policy == POLICY_VOLATILE_LFU;
 }
 
 void cmd_object_idletime(struct cmd_context *context)
 {
+    struct store_key key = enter_key(context, 2);
     struct store_value value;
+    uint32_t seconds = 0;
 
-    if (object_read(context, &value))
-        ebb_reply_error(&context->reply, "ERR The time of the last access is not tracked.");
+    if (!object_read(context, &key, &value))
+        return;
+    if (counts_uses(context)) {
+        ebb_reply_error(&context->reply, "ERR An LFU maxmemory policy is selected, idle time not "
+                                         "tracked." ERROR_ADJUST);
+        return;
+    }
+    store_idle(context->store, &key, &seconds);
+    ebb_reply_int(&context->reply, seconds);
 }
 
 void cmd_object_freq(struct cmd_context *context)
 {
+    struct store_key key = enter_key(context, 2);
     struct store_value value;
+    unsigned frequency = 0;
 
-    if (object_read(context, &value))
-        ebb_reply_error(&context->reply,
-                        "ERR An LFU maxmemory policy is not selected, access frequency not "
-                        "tracked. Please note that when switching between policies at runtime LRU "
-                        "and LFU data will take some time to adjust.");
+    if (!object_read(context, &key, &value))
+        return;
+    if (!counts_uses(context)) {
+        ebb_reply_error(&context->reply, "ERR An LFU maxmemory policy is not selected, access "
+                                         "frequency not tracked." ERROR_ADJUST);
+        return;
+    }
+    store_frequency(context->store, &key, &frequency);
+    ebb_reply_int(&context->reply, frequency);
 }
 
 void cmd_object_help(struct cmd_context *context)
 {
     static const char *const lines[] = {
         "ENCODING <key>",
-        "    Answers the encoding that Redis would choose for the value of <key>.",
+        "    Return the kind of internal representation used in order to store the value",
+        "    associated with a <key>.",
         "FREQ <key>",
-        "    Refused: Redis's counter of accesses is not kept.",
+        "    Return the access frequency index of the <key>. The returned integer is",
+        "    proportional to the logarithm of the recent access frequency of the key.",
         "IDLETIME <key>",
-        "    Refused: the time of the last access is not kept.",
+        "    Return the idle time of the <key>, that is the approximated number of",
+        "    seconds elapsed since the last access to the key.",
         "REFCOUNT <key>",
-        "    Answers how many keys share the value of <key>: one.",
+        "    Return the number of references of the value associated with the specified",
+        "    <key>.",
     };
     reply_help(context, "OBJECT", lines, sizeof(lines) / sizeof(lines[0]));
 }

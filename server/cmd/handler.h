@@ -91,12 +91,13 @@ static inline struct store_key enter_key(struct cmd_context *context, uint32_t i
     return enter_name(context, (unsigned)context->client->database, context->args[index]);
 }
 
-/* A read that the statistics count as hit or miss. */
+/* A read that the statistics count as hit or miss. What asks about a key and not for its value is
+ * no use of it, in Redis neither: store_look(). */
 static inline bool read_key(struct cmd_context *context, const struct store_key *key,
                             struct store_value *value)
 {
     if (context->client->no_touch)
-        return store_peek(context->store, key, value);
+        return store_look(context->store, key, value);
     return store_get(context->store, key, value);
 }
 

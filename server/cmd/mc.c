@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "../clients.h"
 #include "handler.h"
 #include "mc_detail.h"
 
@@ -324,7 +325,7 @@ static void run_wrong(struct cmd_context *context, const struct ebb_mc_command *
 void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *command)
 {
     context->client->commands++;
-    context->client->last_command_ms = context->store->now_ms;
+    client_note(context->client->last_command_ms, context->store->now_ms);
     if (command->error != NULL) {
         run_wrong(context, command);
         return;

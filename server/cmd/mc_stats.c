@@ -10,6 +10,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "../clients.h"
 #include "../options.h"
 #include "mc_auth.h"
 #include "mc_detail.h"
@@ -286,29 +287,55 @@ static void put_sizes(struct sample *sample)
                  heap->large_count);
 }
 
-static void put_connection(struct sample *sample, const char *field, const char *word)
+static void put_of_client(struct sample *sample, const struct client *client, const char *field,
+                          const char *word)
 {
     char name[64];
 
-    snprintf(name, sizeof(name), "%llu:%s", (unsigned long long)sample->context->client->id, field);
+    snprintf(name, sizeof(name), "%llu:%s", (unsigned long long)client->id, field);
     put_word(sample, name, word);
 }
 
-/* Other connections belong to other workers, which cannot be asked from here. */
-static void put_conns(struct sample *sample)
+/* In memcached's words: whether it asks this, reads on, or waits for bytes from or to the client.
+ */
+static const char *state_of(const struct sample *sample, const struct client *client)
 {
-    const struct client *client = sample->context->client;
+    if (client == sample->context->client)
+        return "conn_parse_cmd";
+    if (client_look(client->output_bytes) > 0)
+        return "conn_mwrite";
+    return client_look(client->input_bytes) > 0 ? "conn_nread" : "conn_read";
+}
+
+static void put_client(struct sample *sample, const struct client *client)
+{
     const struct service *service = sample->context->service;
-    char address[160];
+    int64_t idle_ms = sample->context->store->now_ms - client_look(client->last_command_ms);
+    char text[160];
 
     for (int local = 0; local < 2; local++) {
-        size_t len = (size_t)snprintf(address, sizeof(address), "tcp:");
-        len += service->client_address(client, local, address + len, sizeof(address) - len - 1);
-        address[len] = '\0';
-        put_connection(sample, local ? "listen_addr" : "addr", address);
+        size_t len = (size_t)snprintf(text, sizeof(text), "tcp:");
+        len += service->client_address(client, local, text + len, sizeof(text) - len - 1);
+        text[len] = '\0';
+        put_of_client(sample, client, local ? "listen_addr" : "addr", text);
     }
-    put_connection(sample, "state", "conn_parse_cmd");
-    put_connection(sample, "secs_since_last_cmd", "0");
+    put_of_client(sample, client, "state", state_of(sample, client));
+    snprintf(text, sizeof(text), "%lld", (long long)(idle_ms > 0 ? idle_ms / 1000 : 0));
+    put_of_client(sample, client, "secs_since_last_cmd", text);
+}
+
+static void put_conns(struct sample *sample)
+{
+    struct clients *clients = sample->context->service->clients;
+
+    clients_lock(clients);
+    struct client *client = clients->first;
+    while (client != NULL) {
+        if (client->protocol == PROTOCOL_MEMCACHED)
+            put_client(sample, client);
+        client = client->next == clients->first ? NULL : client->next;
+    }
+    clients_unlock(clients);
 }
 
 /* ---- the forms ---- */

@@ -5,7 +5,8 @@
  * may take long (many words, long values, a look at the whole keyspace) is timed by itself. For the
  * others time runs from the last look at the clock, and is looked at again only when a reply got
  * long: what short commands before it took in the same batch is then counted in, a fraction of a
- * millisecond. With slowlog-log-slower-than below a millisecond every command is timed by itself.
+ * millisecond. With slowlog-log-slower-than below a millisecond, or with
+ * latency-monitor-threshold, every command is timed by itself.
  */
 #ifndef EBB_SLOWLOG_H
 #define EBB_SLOWLOG_H
@@ -22,6 +23,7 @@
 struct command_clock {
     uint64_t last_ns;       /* monotonic: the last look */
     int64_t slower_than_us; /* the setting, at the start of the batch; below 0: nothing is logged */
+    int64_t event_ms;       /* latency-monitor-threshold likewise; 0: none is kept (events.h) */
 };
 
 struct slow_entry {

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* timing.c: from the clock to the slow log. Called by dispatch.c.
+/* timing.c: from the clock to the slow log and to the events of LATENCY. Called by dispatch.c.
  */
 #include "timing.h"
 
@@ -9,6 +9,7 @@
 
 #include "../clock.h"
 #include "../options.h"
+#include "events.h"
 #include "handler.h"
 
 #define ADDRESS_BYTES 128u
@@ -111,6 +112,16 @@ static void log_slow(struct cmd_context *context, uint64_t took_ns)
                 (size_t)options_number(&service->options->slowlog_max_len));
 }
 
+static void note_event(const struct cmd_context *context, uint64_t took_ns)
+{
+    bool is_fast = context->command->flags & COMMAND_FAST;
+    int64_t took_ms = (int64_t)(took_ns / 1000000);
+
+    if (took_ms >= context->clock->event_ms)
+        events_add(context->service->events, is_fast ? EVENT_FAST_COMMAND : EVENT_COMMAND,
+                   clock_unix_ms() / 1000, took_ms);
+}
+
 void timing_end(struct cmd_context *context)
 {
     struct command_clock *clock = context->clock;
@@ -121,4 +132,6 @@ void timing_end(struct cmd_context *context)
     if (clock->slower_than_us >= 0 && took_ns / 1000 >= (uint64_t)clock->slower_than_us &&
         !(context->command->flags & COMMAND_SKIP_SLOWLOG))
         log_slow(context, took_ns);
+    if (clock->event_ms > 0)
+        note_event(context, took_ns);
 }

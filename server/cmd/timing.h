@@ -21,11 +21,13 @@ static inline bool timing_is_exact(const struct cmd_context *context)
            (context->count > TIMING_MANY_WORDS ||
             (command->family >= FAMILY_MULTI && !(command->flags & COMMAND_FAST)) ||
             context->args[context->count - 1].len > TIMING_LONG_BYTES ||
-            (uint64_t)context->clock->slower_than_us < TIMING_EXACT_BELOW_US);
+            (uint64_t)context->clock->slower_than_us < TIMING_EXACT_BELOW_US ||
+            context->clock->event_ms > 0);
 }
 
 void timing_begin(struct cmd_context *context);
-/* Notes what the command took: in context->took_ns, and in the slow log if it was slow. */
+/* Notes what the command took: in context->took_ns, in the slow log if it was slow, and as an event
+ * if that is wanted. */
 void timing_end(struct cmd_context *context);
 
 #endif

@@ -253,7 +253,7 @@ static void on_long_read(struct connection *connection, size_t read_bytes)
     struct pending *pending = connection->pending;
     ebb_buf_commit(&pending->in, read_bytes);
     count_pending(connection);
-    connection->client.last_command_ms = clock_unix_ms(); /* it is getting on */
+    client_note(connection->client.last_command_ms, clock_unix_ms()); /* it is getting on */
     claims_update(connection);
     if (connection->is_closing)
         return;
@@ -356,7 +356,7 @@ static void init_client(struct connection *connection, const struct handover *ha
 /* Once it has a socket, others may see it. */
 static void enlist(struct connection *connection)
 {
-    if (connection->client.protocol == PROTOCOL_RESP)
+    if (connection->client.protocol != PROTOCOL_HTTP)
         clients_add(connection_worker(connection)->config.service->clients, &connection->client);
 }
 

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 
+#include "../clients.h"
 #include "batch.h"
 
 struct dump {
@@ -30,7 +31,7 @@ static bool write_piece(struct connection *connection)
     struct worker *worker = connection_worker(connection);
     struct cmd_context context = batch_context(connection);
     worker_begin(worker, connection->client.protocol);
-    connection->client.last_command_ms = worker->session.now_ms;
+    client_note(connection->client.last_command_ms, worker->session.now_ms);
     bool more = cmd_mc_dump(&context);
     worker_end(worker);
     return more;

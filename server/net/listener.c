@@ -52,8 +52,9 @@ int listener_resolve(const char *word, int port, struct listener_address *addres
     for (struct addrinfo *at = found; at && count < max; at = at->ai_next) {
         if (at->ai_family != AF_INET && at->ai_family != AF_INET6)
             continue;
+        addresses[count] = (struct listener_address){.len = at->ai_addrlen};
         memcpy(&addresses[count].address, at->ai_addr, at->ai_addrlen);
-        addresses[count++].len = at->ai_addrlen;
+        count++;
     }
     freeaddrinfo(found);
     return count;
@@ -181,7 +182,9 @@ static int bind_and_listen(struct listener *listener, const struct listener_addr
         setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof(on));
     if (bind(listener->fd, (const struct sockaddr *)&address->address, address->len) < 0)
         return -errno;
-    if (listen(listener->fd, BACKLOG) < 0) {
+    /* Before anybody can connect. */
+    bool is_closed = address->mode != 0 && chmod(listener->name, address->mode) < 0;
+    if (is_closed || listen(listener->fd, BACKLOG) < 0) {
         int error = errno;
         if (family == AF_UNIX)
             unlink(listener->name);

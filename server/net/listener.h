@@ -32,6 +32,7 @@ struct listener {
 struct listener_address {
     struct sockaddr_storage address;
     socklen_t len;
+    mode_t mode; /* permissions of a unix socket's file; 0: as the umask has it */
 };
 /* What a word of the option bind means, in numbers: an address, a host name, "*" for every IPv4
  * address, "::*" for every IPv6 address; a "-" in front makes an address that this machine lacks no

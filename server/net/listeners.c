@@ -72,14 +72,17 @@ static int open_port(struct listeners *listeners, enum protocol protocol,
     return 0;
 }
 
-static int open_path(struct listeners *listeners, const char *path, char *error)
+static int open_path(struct listeners *listeners, const struct options *options, char *error)
 {
+    const char *path = options->unixsocket;
     struct listener_address address;
     if (path[0] == '\0')
         return 0;
     int result = listener_unix_address(path, &address, error);
-    if (result == 0)
+    if (result == 0) {
+        address.mode = (mode_t)options->unixsocketperm;
         result = open_one(listeners, PROTOCOL_RESP, &address, error);
+    }
     return result > 0 ? -1 : result;
 }
 
@@ -87,7 +90,7 @@ int listeners_open(struct listeners *listeners, const struct options *options, c
 {
     int result = open_port(listeners, PROTOCOL_RESP, options, options->port, error);
     if (result == 0)
-        result = open_path(listeners, options->unixsocket, error);
+        result = open_path(listeners, options, error);
     if (result == 0)
         result = open_port(listeners, PROTOCOL_MEMCACHED, options, options->memcached_port, error);
     if (result == 0)

@@ -104,6 +104,7 @@ void worker_begin(struct worker *worker, enum protocol protocol)
     worker->session.now_ms = clock_unix_ms();
     worker->clock.last_ns = timing->start_ns;
     worker->clock.slower_than_us = options_number(&options->slowlog_log_slower_than);
+    worker->clock.event_ms = options_number(&options->latency_monitor_threshold);
 }
 
 static inline void note_time(struct worker *worker, uint16_t resp_id, uint64_t ns, unsigned bucket)

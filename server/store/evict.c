@@ -251,6 +251,14 @@ static bool is_needed(const struct shard *shard, const struct found *found,
            (lies_inside(item, bytes, value->head) || lies_inside(item, bytes, value->tail));
 }
 
+/* Since that epoch began; 0 where that is not known. */
+static size_t seconds_since(const struct shard *shard, bool is_main, unsigned epoch)
+{
+    int64_t began = shard->evictor.began_ms[is_main][epoch % USE_EPOCHS];
+    int64_t ms = began == 0 ? 0 : (int64_t)shard->store->now_ms() - began;
+    return ms > 0 ? (size_t)(ms / 1000) : 0;
+}
+
 static void note_age(struct shard *shard, unsigned use)
 {
     const struct evictor *evictor = &shard->evictor;
@@ -261,14 +269,29 @@ static void note_age(struct shard *shard, unsigned use)
     const struct use_clock *clock = is_main ? &evictor->clocks.main : &evictor->clocks.small;
     unsigned now = order == USE_LRU ? clock->now / 8 : clock->now;
     unsigned age = use_age(order, &evictor->clocks, use);
-    int64_t began = evictor->began_ms[is_main][(now - age) % USE_EPOCHS];
-    int64_t ms = began == 0 ? 0 : (int64_t)shard->store->now_ms() - began;
-    size_t seconds = ms > 0 ? (size_t)(ms / 1000) : 0;
+    size_t seconds = seconds_since(shard, is_main, now - age);
     unsigned bucket = 0;
     while (bucket + 1 < STORE_AGE_BUCKETS && seconds > store_age_bounds[bucket])
         bucket++;
     stat_add(&shard->stats.evicted_ages[bucket], 1);
     stat_add(&shard->stats.evicted_age_seconds, seconds);
+}
+
+/* Of LRU's eight epochs that are one of S3's it is known when the last began: no earlier than any.
+ */
+uint32_t evict_idle_s(const struct shard *shard, const struct found *found)
+{
+    enum use_order order = order_of(shard);
+    unsigned use = slot_use(*found->at.slot), next;
+    if (!use_is_idle(order, &shard->evictor.clocks, use, &next))
+        return 0;
+    bool is_main = order == USE_S3 && use & USE_MAIN;
+    return (uint32_t)seconds_since(shard, is_main, order == USE_LRU ? next / 8 : next);
+}
+
+unsigned evict_frequency(const struct shard *shard, const struct found *found)
+{
+    return use_frequency(order_of(shard), &shard->evictor.clocks, slot_use(*found->at.slot));
 }
 
 static void count_eviction(struct shard *shard, const struct found *found)
@@ -591,12 +614,10 @@ void limit_note(struct store *store)
     __atomic_store_n(&store->is_near, is_near, __ATOMIC_RELAXED);
 }
 
-bool evict_ahead(struct shard *shard, uint64_t deadline_ns)
+static bool evict_until(struct shard *shard, uint64_t deadline_ns)
 {
     const struct store *store = shard->store;
     size_t ahead = stat_read(&store->limit.ahead_bytes);
-    if (!is_limited(store) || order_of(shard) == USE_NONE)
-        return false;
     for (;;) {
         size_t reclaimable = limit_reclaimable(store);
         if (limit_room(store) + (ptrdiff_t)reclaimable >= (ptrdiff_t)ahead)
@@ -609,4 +630,14 @@ bool evict_ahead(struct shard *shard, uint64_t deadline_ns)
         if (upkeep_now_ns() >= deadline_ns)
             return true;
     }
+}
+
+bool evict_ahead(struct shard *shard, uint64_t deadline_ns)
+{
+    if (!is_limited(shard->store) || order_of(shard) == USE_NONE)
+        return false;
+    uint64_t begin_ns = work_begins(shard->store);
+    bool more = evict_until(shard, deadline_ns);
+    work_ended(shard->store, STORE_WORK_EVICT, begin_ns);
+    return more;
 }

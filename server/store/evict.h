@@ -51,6 +51,9 @@ unsigned evict_born(struct shard *shard, uint64_t hash, size_t bytes);
 void evict_count(struct shard *shard, unsigned use, size_t bytes, int sign);
 /* A hit on the item at that slot. */
 void evict_hit(struct shard *shard, const struct found *found);
+/* Seconds that have passed for sure since the item at that slot was used. */
+uint32_t evict_idle_s(const struct shard *shard, const struct found *found);
+unsigned evict_frequency(const struct shard *shard, const struct found *found);
 void evict_reset(struct shard *shard); /* the shard is empty */
 void evict_release(struct shard *shard);
 

@@ -36,7 +36,7 @@
 #define BUCKET_SLOTS    8u
 #define SEGMENT_STEPS   4u /* sizes of a segment */
 #define INDEX_FAR_MAX   3u
-#define INDEX_DEPTH_MAX 31u
+#define INDEX_DEPTH_MAX 26u /* some 30 billion items; a cursor of scan.c has room for it */
 #ifdef EBB_HARD
 #define BUCKETS_BASE 4u
 #define BUCKETS_STEP 1u

@@ -1,45 +1,61 @@
 /* SPDX-License-Identifier: MIT */
 /* scan.c: over the whole keyspace: counting, scanning, a random key, flushing.
  *
- * A scan goes through the shards, in each through the segments in the order of their bit-reversed
- * prefixes, in each through the home buckets. In that order the two halves of a split segment
- * follow each other where the whole stood, so a cursor stays good while segments split and merge:
- * what it names is then gone through again from its start, and nothing is missed. Idea: Redis's
- * SCAN.
+ * A scan goes through the shards, in each through ranges of prefixes in the order of their reversed
+ * bits, in each range through the tags. A range is the prefixes that end in `depth` given bits: as
+ * a rule one segment. Which keys have been given is said by prefix and tag alone, so it stays said
+ * while segments are resized, split and merged: what a range was is then several segments, which
+ * are gone through side by side, or part of one, whose other keys are passed over. So a key that
+ * stays is given once. Only a range that has been split into more than RANGE_SEGMENTS_MAX is gone
+ * through again from its start. Idea: the order is that of Redis's SCAN.
  *
- *   cursor, 51 bits:  [ shard 6 ][ depth 5 ][ step 2 ][ bucket 7 ][ reversed prefix 31 ]
+ *   cursor, 53 bits:  [ shard 6 ][ depth 5 ][ tag 16 ][ reversed prefix 26 ]
  */
 #include <stdlib.h>
 
 #include "store_internal.h"
 
-#define POSITION_BITS     31u
-#define RANDOM_TRIES      128u
-#define EMPTY_BUCKETS_MAX 256u
+#define POSITION_BITS      26u
+#define POSITION_END       (UINT64_C(1) << POSITION_BITS)
+#define TAG_BITS           16u
+#define TAG_END            (1u << TAG_BITS)
+#define RANGE_SEGMENTS_MAX 8u
+#define RANDOM_TRIES       128u
+#define EMPTY_BUCKETS_MAX  256u
 
 struct cursor {
-    unsigned shard, depth, step, bucket;
+    unsigned shard, depth, tag;
     uint64_t position; /* the prefix, reversed, left-aligned in POSITION_BITS */
 };
 
-_Static_assert(BUCKETS_MAX <= 128 && SEGMENT_STEPS <= 4 && INDEX_DEPTH_MAX <= POSITION_BITS,
-               "a cursor has room for these");
+_Static_assert(INDEX_DEPTH_MAX <= POSITION_BITS, "a cursor has room for every prefix");
 
+/* Positions of a range. */
+static uint64_t range_of(unsigned depth)
+{
+    return UINT64_C(1) << (POSITION_BITS - depth);
+}
+
+/* Clients may send any number. */
 static struct cursor cursor_unpack(uint64_t word)
 {
-    return (struct cursor){
-        .position = word & ((UINT64_C(1) << POSITION_BITS) - 1),
-        .bucket = word >> 31 & 127,
-        .step = word >> 38 & 3,
-        .depth = word >> 40 & 31,
-        .shard = word >> 45 & 63,
+    struct cursor cursor = {
+        .position = word & (POSITION_END - 1),
+        .tag = word >> POSITION_BITS & (TAG_END - 1),
+        .depth = word >> (POSITION_BITS + TAG_BITS) & 31,
+        .shard = word >> (POSITION_BITS + TAG_BITS + 5) & 63,
     };
+    if (cursor.depth > POSITION_BITS)
+        cursor.depth = POSITION_BITS;
+    cursor.position &= ~(range_of(cursor.depth) - 1);
+    return cursor;
 }
 
 static uint64_t cursor_pack(const struct cursor *cursor)
 {
-    return cursor->position | (uint64_t)cursor->bucket << 31 | (uint64_t)cursor->step << 38 |
-           (uint64_t)cursor->depth << 40 | (uint64_t)cursor->shard << 45;
+    return cursor->position | (uint64_t)cursor->tag << POSITION_BITS |
+           (uint64_t)cursor->depth << (POSITION_BITS + TAG_BITS) |
+           (uint64_t)cursor->shard << (POSITION_BITS + TAG_BITS + 5);
 }
 
 static uint64_t reverse_bits(uint64_t value, unsigned bits)
@@ -83,42 +99,104 @@ static void visit_item(const struct shard *shard, ebb_ref ref, struct visitor *v
     visitor->items_left -= visitor->items_left > 0;
 }
 
-/* Visits the items whose home is that bucket. */
-static void visit_bucket(const struct shard *shard, const uint64_t *segment, unsigned buckets,
-                         unsigned home, struct visitor *visitor)
+/* What a call looks at: prefixes that end in `depth` bits of `prefix`, tags from first to end. */
+struct part {
+    uint32_t prefix;
+    unsigned depth, first, end;
+};
+
+static bool is_in_prefix(const struct index *index, const struct part *part, ebb_ref ref)
 {
-    visitor->buckets_left--;
+    uint64_t hash = index->hash_of(index->context, ref);
+    return ((hash ^ part->prefix) & ((UINT64_C(1) << part->depth) - 1)) == 0;
+}
+
+/* Visits the items of the part whose home is that bucket. */
+static void visit_bucket(const struct shard *shard, uint64_t entry, unsigned home,
+                         const struct part *part, struct visitor *visitor)
+{
+    const uint64_t *segment = index_segment(&shard->index, entry);
+    unsigned buckets = step_buckets(entry_step(entry));
+    bool is_wider = entry_depth(entry) < part->depth;
+    visitor->buckets_left -= visitor->buckets_left > 0;
     for (unsigned far = 0; far <= INDEX_FAR_MAX; far++) {
         const uint64_t *slots = segment + (home + far) % buckets * BUCKET_SLOTS;
-        for (unsigned i = 0; i < BUCKET_SLOTS; i++)
-            if (slots[i] != 0 && slot_far(slots[i]) == far)
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            unsigned tag = slot_tag(slots[i]);
+            if (slots[i] != 0 && slot_far(slots[i]) == far && tag * buckets >> TAG_BITS == home &&
+                tag >= part->first && tag < part->end &&
+                (!is_wider || is_in_prefix(&shard->index, part, slot_ref(slots[i]))))
                 visit_item(shard, slot_ref(slots[i]), visitor);
+        }
     }
+}
+
+static uint64_t entry_at(const struct index *index, uint64_t position)
+{
+    return index->directory[index_resolve(index, reverse_bits(position, POSITION_BITS))];
+}
+
+/* The position behind a segment, or behind the range that is only a part of it. */
+static uint64_t position_behind(uint64_t position, unsigned depth, uint64_t entry)
+{
+    return position + range_of(entry_depth(entry) > depth ? entry_depth(entry) : depth);
+}
+
+static bool is_in_many_segments(const struct index *index, const struct cursor *cursor)
+{
+    uint64_t at = cursor->position, end = at + range_of(cursor->depth);
+    unsigned segments = 0;
+    for (; at < end && segments <= RANGE_SEGMENTS_MAX; segments++)
+        at = position_behind(at, cursor->depth, entry_at(index, at));
+    return segments > RANGE_SEGMENTS_MAX;
+}
+
+/* A range that begins at the position: a segment, or the part of one that is behind it. */
+static void begin_range(const struct index *index, struct cursor *cursor)
+{
+    unsigned aligned =
+        cursor->position == 0 ? 0 : POSITION_BITS - (unsigned)__builtin_ctzll(cursor->position);
+    unsigned depth = entry_depth(entry_at(index, cursor->position));
+    cursor->depth = depth > aligned ? depth : aligned;
+    cursor->tag = 0;
+}
+
+/* Visits the range's items with the tags of one bucket, of its first segment, and goes on behind
+ * them. */
+static void visit_part(const struct shard *shard, struct cursor *cursor, struct visitor *visitor)
+{
+    const struct index *index = &shard->index;
+    uint64_t at = cursor->position, end = at + range_of(cursor->depth);
+    unsigned buckets = step_buckets(entry_step(entry_at(index, at)));
+    unsigned behind = (cursor->tag * buckets >> TAG_BITS) + 1;
+    struct part part = {.prefix = (uint32_t)reverse_bits(at, POSITION_BITS),
+                        .depth = cursor->depth,
+                        .first = cursor->tag,
+                        .end = (behind * TAG_END + buckets - 1) / buckets};
+    while (at < end) {
+        uint64_t entry = entry_at(index, at);
+        buckets = step_buckets(entry_step(entry));
+        for (unsigned home = part.first * buckets >> TAG_BITS;
+             home <= (part.end - 1) * buckets >> TAG_BITS; home++)
+            visit_bucket(shard, entry, home, &part, visitor);
+        at = position_behind(at, cursor->depth, entry);
+    }
+    cursor->tag = part.end;
 }
 
 /* Goes on in one shard until the visitor has had enough. true: the shard is through. */
 static bool scan_shard(const struct shard *shard, struct cursor *cursor, struct visitor *visitor)
 {
-    const struct index *index = &shard->index;
-    while (cursor->position < UINT64_C(1) << POSITION_BITS) {
-        uint32_t prefix = index_resolve(index, reverse_bits(cursor->position, POSITION_BITS));
-        uint64_t entry = index->directory[prefix];
-        unsigned depth = entry_depth(entry), step = entry_step(entry);
-        unsigned buckets = step_buckets(step);
-        if (depth != cursor->depth) /* split or merged meanwhile: from its start */
-            cursor->bucket = 0;
-        else if (step != cursor->step) /* resized: the bucket that holds the same tags */
-            cursor->bucket = cursor->bucket * buckets / step_buckets(cursor->step);
-        cursor->depth = depth;
-        cursor->step = step;
-        for (; cursor->bucket < buckets; cursor->bucket++) {
+    while (cursor->position < POSITION_END) {
+        if (cursor->tag == 0 || is_in_many_segments(&shard->index, cursor))
+            begin_range(&shard->index, cursor);
+        while (cursor->tag < TAG_END) {
             if (is_spent(visitor))
                 return false;
-            visit_bucket(shard, index_segment(index, entry), buckets, cursor->bucket, visitor);
+            visit_part(shard, cursor, visitor);
         }
-        cursor->position =
-            reverse_bits(prefix, POSITION_BITS) + (UINT64_C(1) << (POSITION_BITS - depth));
-        cursor->bucket = 0;
+        cursor->position += range_of(cursor->depth);
+        cursor->tag = 0;
     }
     return true;
 }
@@ -171,7 +249,8 @@ static void random_in(struct shard *shard, struct visitor *visitor)
             visit_item(shard, slot_ref(slot), visitor);
     }
     /* Few of many: take the first one there is after a random place, or from the start. */
-    struct cursor cursor = {.position = shard_random(shard) >> (64 - POSITION_BITS)};
+    uint64_t prefix = index_resolve(&shard->index, shard_random(shard));
+    struct cursor cursor = {.position = reverse_bits(prefix, POSITION_BITS)};
     if (scan_shard(shard, &cursor, visitor) && visitor->items_left > 0) {
         cursor = (struct cursor){0};
         scan_shard(shard, &cursor, visitor);

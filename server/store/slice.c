@@ -21,6 +21,23 @@ uint64_t upkeep_now_ns(void)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* ---- how long it takes ---- */
+
+uint64_t work_begins(const struct store *store)
+{
+    return __atomic_load_n(&store->slow_ns, __ATOMIC_RELAXED) != 0 ? upkeep_now_ns() : 0;
+}
+
+void work_ended(const struct store *store, enum store_work work, uint64_t begin_ns)
+{
+    uint64_t slow_ns = __atomic_load_n(&store->slow_ns, __ATOMIC_RELAXED);
+    if (slow_ns == 0 || begin_ns == 0)
+        return;
+    uint64_t took_ns = upkeep_now_ns() - begin_ns;
+    if (took_ns >= slow_ns)
+        store->slow(store->slow_context, work, took_ns);
+}
+
 static void record(struct slices *slices, uint64_t ns)
 {
     unsigned bucket = 0;
@@ -82,12 +99,9 @@ static uint64_t note_dead(void *context, ebb_ref ref, void *data)
     return 0;
 }
 
-/* Visits spans with due items until the deadline. true: there are more. */
-static bool expire(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
+static bool visit_due(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
 {
     struct reaper reaper = {.shard = shard, .now_ms = now_ms};
-    if (__atomic_load_n(&shard->store->expire_off, __ATOMIC_RELAXED))
-        return false;
     while (ebb_due_next(shard->items) <= (uint64_t)now_ms) {
         ebb_due_visit(shard->items, (uint64_t)now_ms, (uint64_t)(now_ms + EXPIRE_GAP_MS), note_dead,
                       &reaper);
@@ -96,6 +110,17 @@ static bool expire(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
             return ebb_due_next(shard->items) <= (uint64_t)now_ms;
     }
     return false;
+}
+
+/* Visits spans with due items until the deadline. true: there are more. */
+static bool expire(struct shard *shard, int64_t now_ms, uint64_t deadline_ns)
+{
+    if (__atomic_load_n(&shard->store->expire_off, __ATOMIC_RELAXED))
+        return false;
+    uint64_t begin_ns = work_begins(shard->store);
+    bool more = visit_due(shard, now_ms, deadline_ns);
+    work_ended(shard->store, STORE_WORK_EXPIRE, begin_ns);
+    return more;
 }
 
 bool slice_expire(struct shard *shard, uint64_t deadline_ns)
@@ -153,6 +178,7 @@ bool slice_compact(struct shard *shard, enum ebb_urge urge, uint64_t deadline_ns
         if (now >= deadline_ns)
             return true;
         more = (ebb_compact(heaps[h], urge, deadline_ns - now, &why) == EBB_COMPACT_MORE) || more;
+        work_ended(shard->store, STORE_WORK_COMPACT, now);
         *reason = why > *reason ? why : *reason;
     }
     return more;

@@ -67,6 +67,8 @@ int store_create(struct store **out, const struct store_config *config)
         .explain = config->explain,
         .explain_context = config->explain_context,
         .explain_on = config->explain != NULL,
+        .slow = config->slow,
+        .slow_context = config->slow_context,
         .now_ms = config->now_ms != NULL ? config->now_ms : system_now_ms,
     };
     for (unsigned d = 0; d < STORE_DATABASES_MAX; d++)
@@ -328,6 +330,16 @@ bool store_get(struct store_session *session, const struct store_key *key,
     return true;
 }
 
+bool store_look(struct store_session *session, const struct store_key *key,
+                struct store_value *value)
+{
+    struct shard *shard = session_shard(session, key);
+    bool is_there = store_peek(session, key, value);
+    stat_add(&shard->stats.lookups, 1);
+    stat_add(&shard->stats.hits, is_there);
+    return is_there;
+}
+
 bool store_peek(struct store_session *session, const struct store_key *key,
                 struct store_value *value)
 {
@@ -364,6 +376,7 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
         .bytes = new_bytes(key, meta, value), .value = value, .locked = session->locked};
     struct found again;
     int error;
+    uint64_t begin_ns = work_begins(session->store);
     if (found == NULL) /* whatever goes now, this key is not among it */
         evict_pay(shard, &room);
     while ((error = shard_put(shard, key, found, *meta, value)) == STORE_ENOMEM &&
@@ -373,6 +386,8 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
         ebb_heap_exempt(shard->items, evict_must_give_way(shard, &room));
     }
     ebb_heap_exempt(shard->items, false);
+    if (room.tries > 0)
+        work_ended(session->store, STORE_WORK_EVICT, begin_ns);
     if (error == STORE_ENOMEM)
         stat_add(&shard->stats.rejected_memory, 1);
     return error;
@@ -562,6 +577,36 @@ bool store_keep_access(struct store_session *session, const struct store_key *ke
         return true;
     meta.access_s = now_s(session);
     return relabel(shard, &found, meta) == STORE_OK;
+}
+
+bool store_idle(struct store_session *session, const struct store_key *key, uint32_t *seconds)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    struct item_meta meta = found.item.meta;
+    uint32_t now = now_s(session);
+    if (meta.access_s == 0) {
+        meta.access_s = now - evict_idle_s(shard, &found);
+        *seconds = now - meta.access_s;
+        relabel(shard, &found,
+                meta); /* without memory for four bytes more the next time is as this */
+        return true;
+    }
+    *seconds = meta.access_s < now ? now - meta.access_s : 0;
+    return true;
+}
+
+bool store_frequency(struct store_session *session, const struct store_key *key,
+                     unsigned *frequency)
+{
+    struct shard *shard = session_shard(session, key);
+    struct found found;
+    if (!shard_find(shard, key, session->now_ms, &found))
+        return false;
+    *frequency = evict_frequency(shard, &found);
+    return true;
 }
 
 size_t store_usage(struct store_session *session, const struct store_key *key)

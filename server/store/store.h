@@ -38,6 +38,9 @@ enum store_error {
     STORE_ENOKEY = -3,  /* the key is not there */
 };
 
+/* What a client may have to wait for beside its own command. */
+enum store_work { STORE_WORK_EXPIRE, STORE_WORK_EVICT, STORE_WORK_COMPACT };
+
 struct store_config {
     unsigned shard_count;    /* power of two, 1 .. STORE_SHARDS_MAX */
     unsigned database_count; /* 1 .. STORE_DATABASES_MAX */
@@ -45,6 +48,10 @@ struct store_config {
     /* Told why upkeep acts, a line at a time, at most once a second; NULL: nobody. */
     void (*explain)(void *context, const char *line);
     void *explain_context;
+    /* Told of work that took long (store_set_slow), from any thread; may not call the store. NULL:
+     * nobody. */
+    void (*slow)(void *context, enum store_work work, uint64_t ns);
+    void *slow_context;
     uint64_t (*now_ms)(void); /* unix time for upkeep; NULL: the system's */
 };
 
@@ -120,7 +127,10 @@ struct store_value {
 /* A read that counts as a lookup (hit or miss) and as a use of the key. */
 bool store_get(struct store_session *session, const struct store_key *key,
                struct store_value *value);
-/* The same without counting and without use: for conditions and for commands that write. */
+/* The same without use: for commands that ask about the key and not for its value. */
+bool store_look(struct store_session *session, const struct store_key *key,
+                struct store_value *value);
+/* The same without counting either: for conditions and for commands that write. */
 bool store_peek(struct store_session *session, const struct store_key *key,
                 struct store_value *value);
 
@@ -161,6 +171,13 @@ bool store_mark(struct store_session *session, const struct store_key *key, unsi
 bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique);
 /* From now on the time of the key's last use is kept (four bytes). */
 bool store_keep_access(struct store_session *session, const struct store_key *key);
+/* Seconds since the key's last use. The first time that is what is known from the order of
+ * eviction: no more than have passed. From then on the time is kept, and they are exact. false: no
+ * such key. May move the item. */
+bool store_idle(struct store_session *session, const struct store_key *key, uint32_t *seconds);
+/* How often the key was used lately, as use_frequency() has it. false: no such key. */
+bool store_frequency(struct store_session *session, const struct store_key *key,
+                     unsigned *frequency);
 
 /* ---- values that are being sent ---- */
 
@@ -215,9 +232,9 @@ void store_flush_at(struct store_session *session, int64_t at_ms);
 typedef void (*store_visit)(void *context, const char *key, size_t key_len,
                             const struct store_value *value);
 /* Calls `visit` for some keys after `cursor` and returns the next cursor, 0 at the end (cursors
- * stay below 2^53). Keys that are there from the first call to the last are given at least once.
- * Gives at least one bucket's worth and stops after `at_least` keys. `visit` may not call the
- * store. */
+ * stay below 2^53). A key that is there from the first call to the last is given once; again only
+ * if the index has grown many times over while the cursor waited. Gives at least one bucket's worth
+ * and stops after `at_least` keys. `visit` may not call the store. */
 uint64_t store_scan(struct store_session *session, unsigned database, uint64_t cursor,
                     size_t at_least, store_visit visit, void *context);
 /* Calls `visit` for every key of the database, each exactly once: shard by shard, with no other
@@ -268,6 +285,8 @@ size_t store_pool_bytes(struct store *store, size_t *untouched_bytes);
 
 /* Whether upkeep removes expired items before anybody asks for them; it does from the start. */
 void store_set_active_expire(struct store *store, bool on);
+/* From which duration on config.slow is told of work; 0: never. */
+void store_set_slow(struct store *store, uint64_t ns);
 /* Upkeep explains itself from now on, or no longer. */
 void store_set_explain(struct store *store, bool on);
 

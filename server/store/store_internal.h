@@ -28,6 +28,9 @@ struct store {
     struct upkeep upkeep; /* the upkeep thread's; others read its numbers */
     void (*explain)(void *context, const char *line);
     void *explain_context;
+    void (*slow)(void *context, enum store_work work, uint64_t ns);
+    void *slow_context;
+    uint64_t slow_ns; /* 0: nobody is told; changed atomically */
     bool explain_on;
     bool expire_off;       /* changed atomically, like explain_on */
     uint64_t explained_ns; /* when it was last told */
@@ -62,6 +65,10 @@ static inline void shard_unlock(struct shard *shard)
 {
     pthread_mutex_unlock(&shard->lock);
 }
+
+/* When work begins, 0 if nobody wants to know how long it takes; and when it has ended. */
+uint64_t work_begins(const struct store *store);
+void work_ended(const struct store *store, enum store_work work, uint64_t begin_ns);
 
 /* Whether somebody wants explanations and the last one is long enough ago; notes this one. */
 bool store_may_explain(struct store *store);

@@ -164,6 +164,11 @@ void store_set_limit(struct store *store, const struct store_limit *limit)
     __atomic_store_n(&now->is_pressed, limit->is_pressed, __ATOMIC_RELAXED);
 }
 
+void store_set_slow(struct store *store, uint64_t ns)
+{
+    __atomic_store_n(&store->slow_ns, store->slow != NULL ? ns : 0, __ATOMIC_RELAXED);
+}
+
 size_t store_pool_bytes(struct store *store, size_t *untouched_bytes)
 {
     struct ebb_pool_stats pool;

@@ -164,3 +164,20 @@ unsigned use_age(enum use_order order, const struct use_clocks *clocks, unsigned
         return s3_age(clocks, use);
     return order == USE_LRU ? ((clocks->small.now - use) & 255) / (LRU_TICKS / S3_TICKS) : 0;
 }
+
+unsigned use_frequency(enum use_order order, const struct use_clocks *clocks, unsigned use)
+{
+    return order == USE_LFU ? lfu_hits(clocks, use) : 0;
+}
+
+/* S3 notes when an item came, and not when it was hit. */
+bool use_is_idle(enum use_order order, const struct use_clocks *clocks, unsigned use,
+                 unsigned *next)
+{
+    if (order == USE_S3) {
+        *next = ((use >> S3_EPOCH_SHIFT) + 1) & S3_EPOCH_MASK;
+        return (use & S3_HITS) == 0 && s3_age(clocks, use) > 0;
+    }
+    *next = (use + 1) & 255;
+    return order == USE_LRU && clocks->small.now != use;
+}

@@ -60,5 +60,11 @@ bool use_spares(enum use_order order, const struct use_clocks *clocks, unsigned 
 bool use_is_unfetched(enum use_order order, unsigned use);
 /* The epochs since it came in (S3) or was used (LRU), in units of S3's epochs; 0 where unknown. */
 unsigned use_age(enum use_order order, const struct use_clocks *clocks, unsigned use);
+/* How often it was used lately, 0 to 15, logarithmic from 3 on (LFU); 0 where unknown. */
+unsigned use_frequency(enum use_order order, const struct use_clocks *clocks, unsigned use);
+/* Whether it is known that it was last used in an epoch that is over; *next is then the first epoch
+ * of its clock (S3: the main one if it is main) after that. */
+bool use_is_idle(enum use_order order, const struct use_clocks *clocks, unsigned use,
+                 unsigned *next);
 
 #endif

@@ -3,8 +3,10 @@
 
 import os
 import re
+import resource
 import signal
 import socket
+import stat
 import subprocess
 import time
 
@@ -32,7 +34,7 @@ def config(server, name):
         client.close()
 
 
-OPTIONS = ("bind port memcached-port http-port unixsocket threads maxmemory maxmemory-policy "
+OPTIONS = ("bind port memcached-port http-port unixsocket unixsocketperm threads maxmemory maxmemory-policy "
            "maxclients timeout requirepass auth-file databases loglevel logfile explain").split()
 
 
@@ -471,6 +473,40 @@ def a_unix_socket_serves(t):
     equal(t.own(talk.Resp(0, path=path)).call("PING"), "PONG", "after a crash")
     again.stop()
     true(not os.path.exists(path), "the socket is removed at the end")
+
+
+@case()
+def a_unix_socket_has_the_permissions_it_is_given(t):
+    for words, mode in ((("--unixsocketperm", "700"), 0o700), (("--unixsocketperm=0777",), 0o777)):
+        path = os.path.join(t.folder, "mode.sock")
+        server = t.start("--unixsocket", path, *words)
+        equal(stat.S_IMODE(os.stat(path).st_mode), mode, "mode of the socket")
+        equal(config(server, "unixsocketperm"), "%o" % mode, "CONFIG GET unixsocketperm")
+        server.stop()
+    code, _, err = run(t, "--unixsocketperm", "888")
+    true(code == 2 and "unixsocketperm" in err, "a mode that is none: %d %r" % (code, err))
+    code, _, err = run(t, "--unixsocketperm", "1000")
+    true(code == 2 and "between 0 and 777" in err, "a mode too large: %d %r" % (code, err))
+
+
+@case()
+def more_clients_than_files_allow_are_refused(t):
+    server = t.start("--maxclients=100")
+    files = 400
+    resource.prlimit(server.pid, resource.RLIMIT_NOFILE, (files, files))
+    client = t.resp(server)
+    said = client.call("CONFIG", "SET", "timeout", "7", "maxclients", "100000")
+    if said == "OK":  # with the right to raise hard limits it may
+        true(resource.prlimit(server.pid, resource.RLIMIT_NOFILE)[0] > 100000, "files")
+        return
+    possible = int(str(said).rsplit(" ", 1)[1])
+    equal(said, talk.Error("ERR CONFIG SET failed (possibly related to argument 'maxclients') - "
+                           "The operating system is not able to handle the specified number of "
+                           "clients, try with %d" % possible), "CONFIG SET maxclients")
+    true(100 < possible < files, "%d clients are possible" % possible)
+    equal((config(server, "maxclients"), config(server, "timeout")), ("100", "0"), "unchanged")
+    equal(client.call("CONFIG", "SET", "maxclients", possible), "OK", "what is possible")
+    true("try with" in str(client.call("CONFIG", "SET", "maxclients", possible + 1)), "one more")
 
 
 @case()

@@ -15,7 +15,8 @@ import time
 import ebb
 import script
 import talk
-from case import MIB, RSS_COUNTS, SCALE, Failed, Skipped, case, equal, program, shown, true
+from case import (MIB, RSS_COUNTS, SCALE, Failed, Skipped, case, equal, program, shown, true,
+                  within)
 
 WIRE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "wire")
 SHOWN_MOST = 20
@@ -258,7 +259,31 @@ def command_rows_agree_with_redis(t):
                                                              [theirs[1]] + theirs[3:6]))
         if ("write" in theirs[2]) != ("write" in ours[2]):
             wrong.append("%s: flags %r, Redis %r" % (name.decode(), ours[2], theirs[2]))
+        for mine, other in [(ours, theirs)] + list(zip(ours[9], theirs[9])):
+            # How many keys a script has stands in its words, which has no specification here.
+            specs = [spec[2:] if spec[0] == b"notes" else spec for spec in other[8]]
+            if mine[0] == other[0] and mine[8] != specs and mine[8]:
+                wrong.append("%s: keys %r, Redis %r" % (name.decode(), mine[8], specs))
     equal(wrong, [], "rows of COMMAND")
+
+
+@case()
+def keys_of_a_command_line_are_those_of_redis(t):
+    """Of every command and subcommand there is, with all sorts of words."""
+    redis, client, wrong = t.own(talk.Resp(start_redis(t))), t.resp(), []
+    names = []
+    for row in client.call("COMMAND"):
+        names += [[row[0]]] + [sub[0].split(b"|") for sub in row[9]]
+    tails = ("a b c d e f", "a 2 c d e f", "1 2 x y z w", "and to k1 k2 1 2", "a b GET NX",
+             "a get u8 0 get u8 1", "a get u8 0 set u8 0 1", "a overflow wrap get u8 0", "a get u8")
+    for name in names:
+        for words in {tuple(tail.split()[:count]) for tail in tails for count in range(7)}:
+            for kind in ("GETKEYS", "GETKEYSANDFLAGS"):
+                line = ("COMMAND", kind, *name, *words)
+                got, wanted = client.call(*line), redis.call(*line)
+                if got != wanted and wanted != talk.Error("ERR Invalid command specified"):
+                    wrong.append("%r: got %r, wanted %r" % (line, got, wanted))
+    equal(wrong[:10], [], "keys of command lines")
 
 
 @case()
@@ -325,6 +350,24 @@ def slow_commands_are_kept(t):
     client.call("SLOWLOG", "RESET")
     client.call("PING")
     equal(client.call("SLOWLOG", "LEN"), 0, "nothing is kept")
+
+
+@case()
+def what_takes_long_is_an_event(t):
+    server = t.start("--latency-monitor-threshold", "100")
+    client = t.resp(server)
+    equal(client.call("LATENCY", "LATEST"), [], "at the start")
+    client.call("DEBUG", "SLEEP", "0.2")
+    (name, when, latest, longest), = client.call("LATENCY", "LATEST")
+    equal(name, b"command", "LATENCY LATEST")
+    true(abs(when - time.time()) < 30 and 200 <= latest == longest < 5000, (when, latest, longest))
+    equal(client.call("LATENCY", "HISTORY", "command"), [[when, latest]], "LATENCY HISTORY")
+    true(b"all time high %d ms" % longest in client.call("LATENCY", "GRAPH", "command"), "GRAPH")
+    true(b"1. command: 1 latency spikes" in client.call("LATENCY", "DOCTOR"), "LATENCY DOCTOR")
+    equal(client.call("LATENCY", "RESET"), 1, "LATENCY RESET")
+    client.call("CONFIG", "SET", "latency-monitor-threshold", 0)
+    client.call("DEBUG", "SLEEP", "0.2")
+    equal(client.call("LATENCY", "LATEST"), [], "nothing is kept")
 
 
 @case()
@@ -512,6 +555,26 @@ def memcached_stats_count(t):
                  "bytes_written", "total_items", "cmd_flush", "cmd_touch"):
         true(name in stats, "stats lacks " + name)
     true(re.match(rb"VERSION \d+\.\d+\.\d+$", client.ask("version")), "version")
+
+
+@case()
+def memcached_sees_all_connections(t):
+    server = t.start("--threads", "3")
+    clients = [t.memcached(server) for _ in range(6)]
+    for client in clients:
+        client.ask("mn")
+    t.resp(server).call("PING")
+    clients[1].send(b"set half 0 0 10\r\nabc")
+    waits = lambda: sorted(v for k, v in clients[0].stats("conns").items() if k.endswith(":state"))
+    within(10, lambda: waits() == ["conn_nread"] + ["conn_parse_cmd"] + ["conn_read"] * 4, "states")
+    conns = clients[0].stats("conns")
+    mine = {"tcp:%s:%d" % client.socket.getsockname()[:2] for client in clients}
+    equal({v for k, v in conns.items() if k.endswith(":addr")}, mine, "their addresses")
+    equal({v for k, v in conns.items() if k.endswith(":listen_addr")},
+          {"tcp:127.0.0.1:%d" % server.memcached_port}, "where they came in")
+    equal({v for k, v in conns.items() if k.endswith(":secs_since_last_cmd")} - set("0123456789"),
+          set(), "idle seconds")
+    equal(t.resp(server).call("CLIENT", "LIST").count(b"\n"), 2, "of them in CLIENT LIST")
 
 
 @case()

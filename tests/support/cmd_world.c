@@ -71,6 +71,14 @@ static void count_shutdown(void *context)
     ((struct world *)context)->shutdowns++;
 }
 
+static bool is_possible(void *context, const struct options *wanted, size_t index, char *error)
+{
+    const char *impossible = ((struct world *)context)->impossible;
+    require(wanted != &((struct world *)context)->options, "asked after it has been set");
+    snprintf(error, OPTIONS_ERROR_BYTES, "not here");
+    return impossible == NULL || strcmp(options_info(index)->name, impossible) != 0;
+}
+
 static void count_change(void *context, size_t index)
 {
     struct world *world = context;
@@ -106,6 +114,7 @@ static void init_service(struct world *world)
         .scripts = &world->scripts,
         .clients = &world->clients,
         .slowlog = &world->slowlog,
+        .events = &world->events,
         .detail = mc_detail_create(),
         .start_ms = WORLD_NOW_MS - 3000,
         .executable = "/usr/bin/ebb",
@@ -120,6 +129,7 @@ static void init_service(struct world *world)
         .client_address = write_address,
         .client_kill = note_kill,
         .shutdown = count_shutdown,
+        .option_possible = is_possible,
         .option_changed = count_change,
         .memory_facts = copy_facts,
         .options_lock = lock_options,
@@ -140,6 +150,7 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
     script_cache_init(&world->scripts);
     clients_init(&world->clients);
     slowlog_init(&world->slowlog);
+    events_init(&world->events);
     require(store_create(&world->store, &config) == STORE_OK, "no store");
     store_session_init(&world->session, world->store);
     world->session.now_ms = WORLD_NOW_MS;
@@ -174,6 +185,7 @@ void world_release(struct world *world)
     clients_remove(&world->clients, &world->client);
     clients_release(&world->clients);
     slowlog_release(&world->slowlog);
+    events_release(&world->events);
     script_cache_release(&world->scripts);
     mc_detail_destroy(world->service.detail);
     options_release(&world->options);
@@ -242,6 +254,7 @@ const char *world_mc(struct world *world, const char *text)
     size_t left = strlen(text);
 
     ebb_buf_clear(&world->out);
+    world->client.protocol = PROTOCOL_MEMCACHED;
     ebb_mc_parser_init(&parser, 1u << 20);
     ebb_mc_command_init(&command);
     while (left > 0) {
@@ -254,6 +267,7 @@ const char *world_mc(struct world *world, const char *text)
         left -= (size_t)used;
     }
     ebb_mc_command_release(&command);
+    world->client.protocol = PROTOCOL_RESP;
     return world_flush(world);
 }
 

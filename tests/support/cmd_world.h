@@ -13,6 +13,7 @@
 
 #include "../../server/clients.h"
 #include "../../server/cmd/cmd.h"
+#include "../../server/cmd/events.h"
 #include "../../server/cmd/script.h"
 #include "../../server/cmd/slowlog.h"
 #include "../../server/facts.h"
@@ -26,6 +27,7 @@ struct world {
     struct script_cache scripts;
     struct clients clients;
     struct slowlog slowlog;
+    struct events events;
     struct store *store;
     struct store_session session;
     struct counters counters;
@@ -35,6 +37,7 @@ struct world {
     struct ebb_buf out,
         answer; /* as commands write it, and with the values that are sent in place */
     struct splices splices;
+    const char *impossible; /* setting that the machine can't do, NULL: it can do all */
     size_t shutdowns, resets, options_changed, option_locks; /* calls of the service */
 };
 

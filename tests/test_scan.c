@@ -1,0 +1,180 @@
+/* SPDX-License-Identifier: MIT */
+/* test_scan.c: scans while keys come and go between their calls, so that segments of the index are
+ * resized, split and merged behind, at and before the cursor. A key that stays is given exactly
+ * once; one that comes or goes, once at most.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <cmocka.h>
+
+#include "../server/store/store.h"
+#include "support/rng.h"
+
+#define KEYS 60000u
+#define STAY 20u /* one key in so many */
+
+struct world {
+    struct store *store;
+    struct store_session session;
+    struct rng rng;
+    bool is_there[KEYS];
+    uint8_t given[KEYS];
+};
+
+static uint64_t fake_now_ms(void)
+{
+    return 1000000;
+}
+
+static void change(struct world *world, unsigned number, bool is_there)
+{
+    char text[32];
+    struct store_value value = {.data = "v", .len = 1};
+    struct store_key key =
+        store_key(world->store, 0, text, (size_t)snprintf(text, sizeof text, "k:%u", number));
+    store_enter(&world->session, &key);
+    if (is_there)
+        assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
+    else
+        assert_int_equal(store_delete(&world->session, &key), world->is_there[number]);
+    world->is_there[number] = is_there;
+}
+
+static void set_up(struct world *world, unsigned shards, const char *name)
+{
+    struct store_config config = {.shard_count = shards,
+                                  .database_count = 1,
+                                  .reserve_bytes = (size_t)1 << 30,
+                                  .now_ms = fake_now_ms};
+    memset(world, 0, sizeof *world);
+    world->rng = rng_start(name);
+    assert_int_equal(store_create(&world->store, &config), STORE_OK);
+    store_session_init(&world->session, world->store);
+    for (unsigned i = 0; i < KEYS; i += STAY)
+        change(world, i, true);
+}
+
+static void tear_down(struct world *world)
+{
+    store_leave(&world->session);
+    assert_int_equal(store_check(world->store), 0);
+    store_destroy(world->store);
+    free(world);
+}
+
+static void see(void *context, const char *key, size_t key_len, const struct store_value *value)
+{
+    struct world *world = context;
+    char text[32] = {0};
+    (void)value;
+    memcpy(text, key, key_len);
+    unsigned number = (unsigned)atoi(text + 2);
+    assert_true(world->is_there[number]);
+    world->given[number]++;
+}
+
+/* More keys come than go, or fewer. */
+static void let_change(struct world *world, unsigned changes, unsigned come_percent)
+{
+    for (unsigned i = 0; i < changes; i++) {
+        unsigned number = (unsigned)rng_below(&world->rng, KEYS);
+        if (number % STAY != 0)
+            change(world, number, rng_below(&world->rng, 100) < come_percent);
+    }
+}
+
+static void check(struct world *world)
+{
+    for (unsigned i = 0; i < KEYS; i++) {
+        if (i % STAY == 0)
+            assert_int_equal(world->given[i], 1);
+        else
+            assert_true(world->given[i] <= 1);
+    }
+}
+
+/* Scans again and again while the index goes up and down; a scan may end anywhere of that. */
+static void scan_meanwhile(unsigned shards, const char *name)
+{
+    struct world *world = malloc(sizeof *world);
+    struct store_stats stats;
+    unsigned calls = 0;
+    set_up(world, shards, name);
+    for (unsigned scan = 0; scan < 12; scan++) {
+        uint64_t cursor = 0;
+        memset(world->given, 0, sizeof world->given);
+        do {
+            cursor =
+                store_scan(&world->session, 0, cursor, 1 + rng_below(&world->rng, 60), see, world);
+            let_change(world, 200, calls++ / 150 % 2 == 0 ? 95 : 5);
+        } while (cursor != 0);
+        check(world);
+    }
+    store_leave(&world->session);
+    store_stats(world->store, &stats);
+    print_message("%u calls, %u splits, %u merges\n", calls, (unsigned)stats.index_splits,
+                  (unsigned)stats.index_merges);
+    assert_true(stats.index_splits > 20 && stats.index_merges > 20);
+    tear_down(world);
+}
+
+static void a_key_is_given_once_while_the_index_changes(void **state)
+{
+    (void)state;
+    scan_meanwhile(1, "one shard");
+    scan_meanwhile(4, "four shards");
+}
+
+/* The index grows many times over while the cursor stands still: then keys may be given again, but
+ * none is left out. */
+static void no_key_is_left_out_by_a_scan_that_waits(void **state)
+{
+    (void)state;
+    struct world *world = malloc(sizeof *world);
+    set_up(world, 1, "waits");
+    for (unsigned i = 0; i < KEYS; i++) { /* what there is is little */
+        if (i % (100 * STAY) != 0 && world->is_there[i])
+            change(world, i, false);
+    }
+    uint64_t cursor = store_scan(&world->session, 0, 0, 5, see, world);
+    assert_true(cursor != 0);
+    for (unsigned i = 0; i < KEYS; i++)
+        change(world, i, true);
+    while (cursor != 0)
+        cursor = store_scan(&world->session, 0, cursor, 100, see, world);
+    for (unsigned i = 0; i < KEYS; i += 100 * STAY)
+        assert_in_range(world->given[i], 1, 2);
+    tear_down(world);
+}
+
+static void a_cursor_of_a_clients_own_making_does_no_harm(void **state)
+{
+    (void)state;
+    struct world *world = malloc(sizeof *world);
+    set_up(world, 4, "any cursor");
+    let_change(world, 20000, 100);
+    for (unsigned i = 0; i < 2000; i++) {
+        uint64_t cursor = rng_next(&world->rng);
+        memset(world->given, 0, sizeof world->given);
+        for (unsigned calls = 0; calls < 3 && cursor != 0; calls++) {
+            cursor = store_scan(&world->session, 0, cursor, 10, see, world);
+            assert_true(cursor < UINT64_C(1) << 53);
+        }
+        for (unsigned k = 0; k < KEYS; k++)
+            assert_true(world->given[k] <= 1);
+    }
+    tear_down(world);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_key_is_given_once_while_the_index_changes),
+        cmocka_unit_test(no_key_is_left_out_by_a_scan_that_waits),
+        cmocka_unit_test(a_cursor_of_a_clients_own_making_does_no_harm),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

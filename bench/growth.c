@@ -3,6 +3,8 @@
  * for what each asks.
  */
 #include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
 
 #include "probe.h"
 #include "scenes.h"
@@ -162,10 +164,29 @@ static struct wave_sums run_waves(struct stage *stage, double period, unsigned w
     return sums;
 }
 
-/* One run of waves; the level run before it says what the same commands cost on a load that stays.
- */
-static bool square_of(struct stage *stage, const char *phase, double period, bool is_level,
-                      double *level_cpu)
+/* What the same commands cost on a load that stays, and what waves cost a server that keeps all
+ * its memory, is run first: only Ebb can be told to keep it. */
+enum run { RUN_LEVEL, RUN_KEPT, RUN_WAVES, RUN_COUNT };
+static const char *const run_names[RUN_COUNT] = {" level", " kept", ""};
+
+static bool can_keep(const struct proc *proc)
+{
+    return proc->protocol == WIRE_RESP && strcmp(proc->name, "ebb") == 0;
+}
+
+static void keep_all(const struct stage *stage)
+{
+    free(wire_ask(stage->proc.port, "DEBUG SET-ACTIVE-TRIM 0\r\n", "+OK"));
+}
+
+static void add_ratio(struct report *report, const char *name, double cpu, double of)
+{
+    if (of > 0)
+        report_add(report, name, cpu / of);
+}
+
+static bool square_of(struct stage *stage, const char *phase, double period, enum run run,
+                      double cpu[RUN_COUNT])
 {
     struct report *report = stage->report;
     unsigned waves = stage->plan->waves;
@@ -173,18 +194,21 @@ static bool square_of(struct stage *stage, const char *phase, double period, boo
         waves = period * SQUARE_WAVES < SQUARE_SECONDS ? (unsigned)(SQUARE_SECONDS / period)
                                                        : SQUARE_WAVES;
     report->phase = phase;
-    struct wave_sums sums = run_waves(stage, period, waves, is_level);
+    if (run == RUN_KEPT)
+        keep_all(stage);
+    struct wave_sums sums = run_waves(stage, period, waves, run == RUN_LEVEL);
+    cpu[run] = sums.cpu_seconds;
     report_add(report, "waves", waves);
     report_add(report, "cpu_seconds", sums.cpu_seconds);
-    if (is_level)
-        *level_cpu = sums.cpu_seconds;
-    else
-        report_add(report, "cpu_ratio", sums.cpu_seconds / *level_cpu);
+    if (run == RUN_WAVES) {
+        add_ratio(report, "level_ratio", cpu[RUN_WAVES], cpu[RUN_LEVEL]);
+        add_ratio(report, "kept_ratio", cpu[RUN_WAVES], cpu[RUN_KEPT]);
+    }
     report_add(report, "first_faults", sums.first_faults);
     report_add(report, "last_faults", sums.last_faults);
     report_add(report, "high_bytes", sums.high_bytes);
     report_add(report, "low_bytes", sums.low_bytes);
-    if (!is_level) {
+    if (run == RUN_WAVES) {
         const struct client *client = &stage->client;
         double bound = memory_bound((double)client->user_bytes, (double)client->table.count);
         report_add(report, "follow_seconds", stage_await(stage, bound, SQUARE_AFTER_MS));
@@ -201,11 +225,13 @@ bool scene_square(const struct plan *plan, struct report *report, const struct p
     for (size_t p = 0; p < plan->period_count; p++) {
         struct stage stage;
         char phase[FIGURE_NAME_MAX];
-        double level_cpu = 0;
-        for (int is_level = 1; is_level >= 0; is_level--) {
-            snprintf(phase, sizeof phase, "%g s%s", plan->periods[p], is_level ? " level" : "");
+        double cpu[RUN_COUNT] = {0};
+        for (enum run run = 0; run < RUN_COUNT; run++) {
+            if (run == RUN_KEPT && !can_keep(proc))
+                continue;
+            snprintf(phase, sizeof phase, "%g s%s", plan->periods[p], run_names[run]);
             stage_open(&stage, plan, report, proc, plan->live_bytes, (struct sizes){16, 20});
-            is_right = square_of(&stage, phase, plan->periods[p], is_level, &level_cpu) && is_right;
+            is_right = square_of(&stage, phase, plan->periods[p], run, cpu) && is_right;
         }
     }
     return is_right;

@@ -67,6 +67,12 @@ static void sleep_for(struct ebb_slice arg)
     nanosleep(&time, NULL);
 }
 
+/* As atoi() would have it, like Redis. */
+static bool is_on(struct ebb_slice arg)
+{
+    return arg.len > 0 && arg.data[0] >= '1' && arg.data[0] <= '9';
+}
+
 void cmd_debug(struct cmd_context *context)
 {
     struct ebb_slice word = context->args[1];
@@ -76,13 +82,17 @@ void cmd_debug(struct cmd_context *context)
         sleep_for(context->args[2]);
         reply_ok(context);
     } else if (context->count == 3 && arg_is(word, "set-active-expire")) {
-        char first = context->args[2].len > 0 ? context->args[2].data[0] : '0';
-        store_set_active_expire(context->store->store, first >= '1' && first <= '9');
+        store_set_active_expire(context->store->store, is_on(context->args[2]));
+        reply_ok(context);
+    } else if (context->count == 3 && arg_is(word, "set-active-trim")) {
+        store_set_active_trim(context->store->store, is_on(context->args[2]));
         reply_ok(context);
     } else if (context->count == 2 && arg_is(word, "help")) {
         static const char *const lines[] = {
             "SET-ACTIVE-EXPIRE <0|1>",
             "    Whether expired keys are removed before somebody asks for them.",
+            "SET-ACTIVE-TRIM <0|1>",
+            "    Whether memory that is not used is given back to the system.",
             "SLEEP <seconds>",
             "    Stops the worker of this connection for so long.",
         };

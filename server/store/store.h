@@ -285,6 +285,8 @@ size_t store_pool_bytes(struct store *store, size_t *untouched_bytes);
 
 /* Whether upkeep removes expired items before anybody asks for them; it does from the start. */
 void store_set_active_expire(struct store *store, bool on);
+/* Whether upkeep gives idle pages back; it does from the start. To see what that costs. */
+void store_set_active_trim(struct store *store, bool on);
 /* From which duration on config.slow is told of work; 0: never. */
 void store_set_slow(struct store *store, uint64_t ns);
 /* Upkeep explains itself from now on, or no longer. */

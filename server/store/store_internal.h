@@ -32,8 +32,8 @@ struct store {
     void *slow_context;
     uint64_t slow_ns; /* 0: nobody is told; changed atomically */
     bool explain_on;
-    bool expire_off;       /* changed atomically, like explain_on */
-    uint64_t explained_ns; /* when it was last told */
+    bool expire_off, trim_off; /* changed atomically, like explain_on */
+    uint64_t explained_ns;     /* when it was last told */
     size_t live_peak_bytes;
 };
 

@@ -34,6 +34,11 @@ void store_set_active_expire(struct store *store, bool on)
     __atomic_store_n(&store->expire_off, !on, __ATOMIC_RELAXED);
 }
 
+void store_set_active_trim(struct store *store, bool on)
+{
+    __atomic_store_n(&store->trim_off, !on, __ATOMIC_RELAXED);
+}
+
 /* ---- going round the shards ---- */
 
 /* The pause per work: longer the nearer resident memory is to what is live. Waste up to 1/32 of
@@ -143,6 +148,8 @@ static bool must_trim_all(struct store *store)
 static bool trim(struct store *store)
 {
     uint64_t deadline = upkeep_now_ns() + TRIM_NS;
+    if (__atomic_load_n(&store->trim_off, __ATOMIC_RELAXED))
+        return false;
     while (ebb_pool_trim(store->pool, TRIM_BYTES, must_trim_all(store)) >= TRIM_BYTES)
         if (upkeep_now_ns() >= deadline)
             return true;

@@ -49,6 +49,7 @@ def idle_reserve(t, tellers):
     client, values, count = t.resp(), Values(1000), 20000 // SCALE
     for _ in range(SWINGS_MAX):
         values.store(client, range(count))
+        time.sleep(0.3)  # upkeep comes each 100 ms: what lasts less than that it does not see
         client.call("FLUSHALL")
         time.sleep(1.5)  # what it keeps without experience is gone by then
         if "free and kept" in tellers[0]():

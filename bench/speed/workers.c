@@ -2,12 +2,12 @@
 /* workers.c: what a second worker is worth, as far as two processors can say, and what follows for
  * more of them.
  *
- * With two processors there is none left for the driver, so operations per second say little. What
- * says something is the CPU time an operation costs in one process of two workers, beside two
- * processes of one worker each with half of the keys, which share nothing. Both run on the same two
- * processors under the same load; all that is between them is what workers share: locks, and cache
- * lines that go to and fro. What an operation is dearer by, with the time a worker sleeps for the
- * lock of a shard, is the serial part s, and N workers reach N / (1 + s (N - 1)) of one.
+ * With two processors there is none left for the driver, so operations per second alone say little.
+ * What says something is one process of two workers beside two processes of one worker each with
+ * half of the keys, which share nothing. Both run on the same two processors under the same load;
+ * all that is between them is what workers share: cache lines that go to and fro, which cost CPU
+ * time, and locks, for which workers sleep, which costs operations. By whichever is worse an
+ * operation is dearer by the serial part s, and N workers reach N / (1 + s (N - 1)) of one.
  */
 #include <pthread.h>
 #include <stdio.h>
@@ -84,6 +84,14 @@ static double count(const struct crew *crew, const char *metric)
     return sum;
 }
 
+/* How many of one worker two of them are worth. */
+static double worth_of(const struct crew *apart, const struct crew *together, unsigned round)
+{
+    double cpu = apart->server_ns[round] / together->server_ns[round];
+    double operations = together->operations[round] / apart->operations[round];
+    return 2 * (cpu < operations ? cpu : operations);
+}
+
 static void play(struct crew *crew, const struct plan *plan, unsigned round)
 {
     struct turn turns[2];
@@ -146,7 +154,7 @@ static void print_model(double serial)
 void scene_workers(const struct plan *plan, struct report *report, struct reach *reach)
 {
     static struct crew crews[2];
-    static const char title[] = "2 workers against 1, from time per operation";
+    static const char title[] = "2 workers against 1, from what they share";
     const struct plan_server *server = plan_find(plan, "ebb");
     if (server == NULL || plan->cores.is_shared) {
         reach_open(reach, server == NULL ? "no ebb" : "one processor", "%s", title);
@@ -160,7 +168,7 @@ void scene_workers(const struct plan *plan, struct report *report, struct reach 
         fprintf(stderr, "# workers, round %u of %u\n", r + 1, plan->rounds);
         for (unsigned c = 0; c < 2; c++)
             play(&crews[(c + r) % 2], plan, r);
-        worth[r] = 2 * crews[0].server_ns[r] / (crews[1].server_ns[r] + crews[1].waited_ns[r]);
+        worth[r] = worth_of(&crews[0], &crews[1], r);
     }
     report->topic = "workers, depth 32, 100 B";
     report->phase = "";

@@ -79,6 +79,7 @@ static inline unsigned batch_run_commands(struct connection *connection, const s
     while (ran < batch->count && connection_is_open(connection)) {
         context.named = batch->is_named ? &batch->keys[ran] : NULL;
         rules->run(connection, &context, ran++);
+        store_share(&worker->session);
         if (worker_has_much(worker)) {
             store_leave(&worker->session);
             unsent_flush(connection);

@@ -162,27 +162,43 @@ static size_t directory_words(unsigned depth)
     return (size_t)1 << depth;
 }
 
+#define DIRECTORY_ALIGN (PUBLISHED_DEPTH + 1)
+
+static size_t level_bytes(unsigned depth)
+{
+    size_t bytes = directory_words(depth) * sizeof(uint64_t);
+    return bytes > DIRECTORY_ALIGN ? bytes : DIRECTORY_ALIGN;
+}
+
+/* Goes on with a directory of that depth, which takes over the first `words` words. */
+static bool use_level(struct index *index, unsigned depth, size_t words)
+{
+    uint64_t **level = &index->levels[depth];
+    if (*level == NULL)
+        *level = aligned_alloc(DIRECTORY_ALIGN, level_bytes(depth));
+    if (*level == NULL)
+        return false;
+    if (words > 0)
+        memcpy(*level, index->directory, words * sizeof **level);
+    memset(*level + words, 0, (directory_words(depth) - words) * sizeof **level);
+    index->directory = *level;
+    index->depth = depth;
+    index->deepest = 0;
+    __atomic_store_n(&index->published, (uintptr_t)*level | depth, __ATOMIC_RELEASE);
+    return true;
+}
+
 static bool directory_double(struct index *index)
 {
-    size_t words = directory_words(index->depth);
-    uint64_t *directory = realloc(index->directory, 2 * words * sizeof *directory);
-    if (directory == NULL)
-        return false;
-    memset(directory + words, 0, words * sizeof *directory);
-    index->directory = directory;
-    index->depth++;
-    index->deepest = 0;
-    return true;
+    return use_level(index, index->depth + 1, directory_words(index->depth));
 }
 
 /* Halves the directory while no segment needs its upper half. */
 static void directory_shrink(struct index *index)
 {
     while (index->depth > 0 && index->deepest == 0) {
-        size_t words = directory_words(--index->depth);
-        uint64_t *directory = realloc(index->directory, words * sizeof *directory);
-        if (directory != NULL) /* a shrink that fails keeps what it has */
-            index->directory = directory;
+        size_t words = directory_words(index->depth - 1);
+        use_level(index, index->depth - 1, words); /* it has come by there on its way up */
         for (size_t p = 0; p < words; p++)
             index->deepest +=
                 index->directory[p] != 0 && entry_depth(index->directory[p]) == index->depth;
@@ -191,7 +207,10 @@ static void directory_shrink(struct index *index)
 
 size_t index_directory_bytes(const struct index *index)
 {
-    return directory_words(index->depth) * sizeof *index->directory;
+    size_t bytes = 0;
+    for (unsigned depth = 0; depth <= INDEX_DEPTH_MAX; depth++)
+        bytes += index->levels[depth] != NULL ? level_bytes(depth) : 0;
+    return bytes;
 }
 
 /* ---- growing ---- */
@@ -399,12 +418,9 @@ void index_moved(struct index *index, ebb_ref from, ebb_ref to)
 
 int index_reset(struct index *index)
 {
-    index->items = index->segments = index->slots = index->deepest = 0;
-    index->depth = 0;
-    uint64_t *directory = realloc(index->directory, sizeof *directory);
-    if (directory == NULL)
+    index->items = index->segments = index->slots = 0;
+    if (!use_level(index, 0, 0))
         return -1;
-    index->directory = directory;
     uint64_t entry = build(index, NULL, 0, 0, 0);
     if (entry == 0)
         return -1;
@@ -421,8 +437,8 @@ int index_init(struct index *index, struct ebb_heap *heap, void *base,
 
 void index_release(struct index *index)
 {
-    free(index->directory);
-    index->directory = NULL;
+    for (unsigned depth = 0; depth <= INDEX_DEPTH_MAX; depth++)
+        free(index->levels[depth]);
 }
 
 /* ---- checking ---- */

@@ -58,6 +58,11 @@ struct index {
     void *base;
     uint64_t *directory;
     unsigned depth; /* directory has 2^depth words */
+    /* Both in one word, for who looks without the lock. What was a directory once is kept for its
+     * depth until the end, all of them as large as two of the largest: nobody reads freed memory.
+     */
+    uintptr_t published;
+    uint64_t *levels[INDEX_DEPTH_MAX + 1];
     size_t deepest; /* segments of that depth: none, and the directory halves */
     size_t items, segments, slots;
     uint64_t splits, merges, resizes, moved;
@@ -261,6 +266,26 @@ static inline bool index_find_ref(const struct index *index, uint64_t hash, ebb_
                                   struct index_at *at)
 {
     return index_find(index, hash, index_is_ref, &ref, at);
+}
+
+#define PUBLISHED_DEPTH 63u /* a directory is aligned to a cache line */
+
+/* The home bucket of a hash, for who has not the lock and may only ask for memory: what is there by
+ * now may be anything, but it is mapped, for the pool's addresses once used stay so. */
+__attribute__((no_sanitize("thread", "address"))) static inline const volatile uint64_t *
+index_guess(const struct index *index, uint64_t hash)
+{
+    uintptr_t published = __atomic_load_n(&index->published, __ATOMIC_ACQUIRE);
+    const volatile uint64_t *directory =
+        (const volatile uint64_t *)(published & ~(uintptr_t)PUBLISHED_DEPTH);
+    uint32_t prefix = (uint32_t)(hash & ((UINT64_C(1) << (published & PUBLISHED_DEPTH)) - 1));
+    uint64_t entry = directory[prefix];
+    while (entry == 0 && prefix != 0) {
+        prefix &= ~(UINT32_C(1) << (31 - __builtin_clz(prefix)));
+        entry = directory[prefix];
+    }
+    unsigned bucket = hash_tag(hash) * step_buckets(entry_step(entry)) >> 16;
+    return index_segment(index, entry) + bucket * BUCKET_SLOTS;
 }
 
 /* Asks for the cache line of the hash's home bucket. */

@@ -93,15 +93,14 @@ void store_enter_keys(struct store_session *session, const struct store_key *key
                              keys[i].hash);
 }
 
-/* What the processor fetches in vain does no harm, so the bucket is looked at without its shard's
- * lock: it lies in the pool, whose addresses once used stay mapped as long as the store is. */
+/* What is fetched in vain does no harm, so nothing is locked for it. */
 __attribute__((no_sanitize("thread", "address"))) static void expect_items(
-    const void *base, const volatile uint64_t *bucket, uint64_t hash)
+    void *base, const volatile uint64_t *bucket, uint64_t hash)
 {
     for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
         uint64_t slot = bucket[i];
         if (slot_tag(slot) == hash_tag(hash)) {
-            const char *item = (const char *)base + slot_ref(slot) * EBB_GRANULE_BYTES;
+            const char *item = ebb_at(base, slot_ref(slot));
             __builtin_prefetch(item);
             __builtin_prefetch(item + CACHE_LINE_BYTES);
         }
@@ -111,25 +110,19 @@ __attribute__((no_sanitize("thread", "address"))) static void expect_items(
 void store_expect_keys(struct store_session *session, const struct store_key *keys, size_t count)
 {
     struct store *store = session->store;
-    const uint64_t *buckets[STORE_EXPECT_MAX];
+    const volatile uint64_t *buckets[STORE_EXPECT_MAX];
     if (store->shard_count == 1) {
         store_enter_keys(session, keys, count);
         return;
     }
     store_leave(session);
     for (size_t i = 0; i < count; i++) {
-        struct shard *shard = &store->shards[shard_index(store, keys[i].hash)];
-        buckets[i] = NULL;
-        if (pthread_mutex_trylock(&shard->lock) != 0) /* it is not worth waiting for */
-            continue;
-        struct index_home home = index_home(&shard->index, keys[i].hash);
-        buckets[i] = home.segment + home.bucket * BUCKET_SLOTS;
-        __builtin_prefetch(buckets[i]);
-        pthread_mutex_unlock(&shard->lock);
+        const struct shard *shard = &store->shards[shard_index(store, keys[i].hash)];
+        buckets[i] = index_guess(&shard->index, keys[i].hash);
+        __builtin_prefetch((const void *)buckets[i]);
     }
     for (size_t i = 0; i < count; i++)
-        if (buckets[i] != NULL)
-            expect_items(store->shards[0].base, buckets[i], keys[i].hash);
+        expect_items(store->shards[0].base, buckets[i], keys[i].hash);
 }
 
 uint64_t store_shard_of(const struct store *store, uint64_t hash)
@@ -182,6 +175,12 @@ void store_leave(struct store_session *session)
         pthread_mutex_unlock(&shard->lock);
     }
     session->locked = 0;
+}
+
+void store_share(struct store_session *session)
+{
+    if (session->store->shard_count > 1)
+        store_leave(session);
 }
 
 void store_hold(struct store_session *session)

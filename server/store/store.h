@@ -97,6 +97,8 @@ void store_enter_all(struct store_session *session);
 uint64_t store_shard_of(const struct store *store, uint64_t hash);
 void store_enter_shards(struct store_session *session, uint64_t shards);
 void store_leave(struct store_session *session);
+/* The same if there is another worker: who has all there is may as well keep it. */
+void store_share(struct store_session *session);
 /* A transaction: what is entered now stays so until store_release(), whatever handlers leave. What
  * they enter in between must be among it; calls that lock shards by themselves want all entered. */
 void store_hold(struct store_session *session);

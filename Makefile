@@ -8,7 +8,7 @@ VARIANT ?= release
 B := $(if $(filter release,$(VARIANT)),build,build/$(VARIANT))
 
 # All processors there are, unless the caller says how many.
-ifeq ($(filter -j%,$(MAKEFLAGS)),)
+ifeq ($(MAKELEVEL)$(filter -j%,$(MAKEFLAGS)),0)
 MAKEFLAGS += -j$(shell nproc)
 endif
 

@@ -83,10 +83,12 @@ unit: unit-programs ## run the unit and model tests of VARIANT (T=name for one)
 e2e: build tide ## run the end-to-end tests of VARIANT (T=name for one)
 	@E2E_BIN=$(B)/ebb tests/run.sh e2e $(B) $(T)
 
-test-clients: build deps-test ## node-redis, ioredis and memcached of npm against VARIANT (T=name for one)
+test-clients: deps-test ## node-redis, ioredis and memcached of npm against VARIANT (T=name for one)
+	@$(MAKE) --no-print-directory build
 	@tests/run.sh clients $(B) $(T)
 
-test-browser: build ## the page in a headless Chromium alone; leaves pictures in build/page-pictures
+test-browser: deps-test ## the page in a headless Chromium alone; leaves pictures in build/page-pictures
+	@$(MAKE) --no-print-directory build
 	@E2E_BIN=$(B)/ebb tests/run.sh e2e $(B) browser
 
 tide: $(B)/tide ## build tide, which load-tests how memory comes back

@@ -50,6 +50,10 @@ if ! command -v apt-get >/dev/null 2>&1; then
     exit 0
 fi
 
+# Of two at once (make -j), the second waits and then finds what the first installed.
+exec 9<"$0"
+flock 9
+
 missing=""
 for package in $(names apt "$@"); do
     dpkg-query -W -f='${Status}' "$package" 2>/dev/null | grep -q 'ok installed' ||

@@ -60,6 +60,11 @@ static const char digit_pairs[] = "00010203040506070809"
                                   "80818283848586878889"
                                   "90919293949596979899";
 
+static inline void put_pair(char *text, uint64_t value)
+{
+    memcpy(text, digit_pairs + value * 2, 2);
+}
+
 static size_t digit_count(uint64_t value)
 {
     size_t count = 1;
@@ -70,24 +75,38 @@ static size_t digit_count(uint64_t value)
     return count + (value >= 10) + (value >= 100) + (value >= 1000);
 }
 
-size_t ebb_format_u64(char *text, uint64_t value)
+static size_t format_long(char *text, uint64_t value)
 {
-    if (value < 10) { /* most lengths and counts in replies */
-        text[0] = (char)('0' + value);
-        return 1;
-    }
     size_t len = digit_count(value);
     char *at = text + len;
     while (value >= 100) {
         at -= 2;
-        memcpy(at, digit_pairs + value % 100 * 2, 2);
+        put_pair(at, value % 100);
         value /= 100;
     }
     if (value >= 10)
-        memcpy(at - 2, digit_pairs + value * 2, 2);
+        put_pair(at - 2, value);
     else
         at[-1] = (char)('0' + value);
     return len;
+}
+
+/* Lengths and counts in replies are mostly short. */
+size_t ebb_format_u64(char *text, uint64_t value)
+{
+    if (value >= 1000)
+        return format_long(text, value);
+    if (value < 10) {
+        text[0] = (char)('0' + value);
+        return 1;
+    }
+    if (value < 100) {
+        put_pair(text, value);
+        return 2;
+    }
+    text[0] = (char)('0' + value / 100);
+    put_pair(text + 1, value % 100);
+    return 3;
 }
 
 size_t ebb_format_i64(char *text, int64_t value)

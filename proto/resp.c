@@ -22,6 +22,10 @@
 /* "*" or "$", nine digits and the line end: what a header line has in practice. */
 #define SHORT_HEADER_BYTES 12u
 #define HEADER_MIN_BYTES   4u
+/* A plain command has at most nine arguments of at most four digits of bytes each. */
+#define PLAIN_HEADER_BYTES 7u
+#define PLAIN_DIGITS       4u
+#define PLAIN_MAX_BYTES    9999u
 
 void ebb_resp_parser_init(struct ebb_resp_parser *parser)
 {
@@ -273,8 +277,63 @@ static ssize_t read_inline(struct ebb_resp_parser *parser, struct ebb_args *args
     }
 }
 
-ssize_t ebb_resp_parse(struct ebb_resp_parser *parser, char *bytes, size_t len,
-                       struct ebb_args *args)
+/* ---- plain commands ---- */
+
+static inline size_t digit(char byte)
+{
+    return (unsigned char)(byte - '0');
+}
+
+/* "$number" of a plain argument: the length of the line, 0 when it must be looked at more closely.
+ */
+static inline size_t read_plain_header(const char *line, size_t *number)
+{
+    size_t value = digit(line[1]), next, at = 2;
+    if (line[0] != '$' || value > 9)
+        return 0;
+    while (line[at] != '\r') {
+        if ((next = digit(line[at])) > 9 || value == 0 || at > PLAIN_DIGITS)
+            return 0;
+        value = value * 10 + next;
+        at++;
+    }
+    *number = value;
+    return at + 2;
+}
+
+/* A whole command of few and short arguments, as nearly all are, without a note of where it stands:
+ * it is complete, or 0 and all of it is read again with care. */
+static inline size_t read_plain(const char *bytes, size_t len, struct ebb_args *args)
+{
+    const char *at = bytes + HEADER_MIN_BYTES, *end = bytes + len;
+    if (len < HEADER_MIN_BYTES || bytes[2] != '\r')
+        return 0;
+    uint32_t count = (unsigned char)(bytes[1] - '0');
+    if (count - 1 >= 9 || count > args->capacity)
+        return 0;
+    for (uint32_t i = 0; i < count; i++) {
+        size_t number, left = (size_t)(end - at);
+        if (left < PLAIN_HEADER_BYTES)
+            return 0;
+        size_t header = read_plain_header(at, &number);
+        if (header == 0 || left < header + number + 2)
+            return 0;
+        args->at[i] = (struct ebb_slice){at + header, number};
+        at += header + number + 2;
+    }
+    args->count = count;
+    return (size_t)(at - bytes);
+}
+
+static inline bool may_be_plain(const struct ebb_resp_parser *parser, const char *bytes, size_t len)
+{
+    return !parser->in_command && len > 0 && bytes[0] == '*' &&
+           (parser->bulk_max_bytes == 0 || parser->bulk_max_bytes >= PLAIN_MAX_BYTES);
+}
+
+/* Any command, plain or not, whole or in pieces. */
+__attribute__((noinline)) static ssize_t read_any(struct ebb_resp_parser *parser, char *bytes,
+                                                  size_t len, struct ebb_args *args)
 {
     if (!parser->in_command) {
         args->count = 0;
@@ -294,4 +353,11 @@ ssize_t ebb_resp_parse(struct ebb_resp_parser *parser, char *bytes, size_t len,
         offsets_to_pointers(args, bytes);
     }
     return read_bulks(parser, args, bytes, len);
+}
+
+ssize_t ebb_resp_parse(struct ebb_resp_parser *parser, char *bytes, size_t len,
+                       struct ebb_args *args)
+{
+    size_t plain = may_be_plain(parser, bytes, len) ? read_plain(bytes, len, args) : 0;
+    return plain > 0 ? (ssize_t)plain : read_any(parser, bytes, len, args);
 }

@@ -11,6 +11,7 @@
 #include <math.h>
 
 #include "support/feed.h"
+#include "support/rng.h"
 
 #define PROTOCOL_ERROR "! ERR Protocol error: "
 
@@ -247,6 +248,59 @@ static void resp_parses_nothing_twice(void **state)
     free(bytes);
 }
 
+/* A command of random arguments, lengths near every bound of what is plain, perhaps spoiled. */
+static size_t random_command(struct rng *rng, char *bytes)
+{
+    static const size_t lens[] = {0, 1, 9, 10, 99, 100, 999, 1000, 9999, 10000};
+    size_t count = 1 + rng_below(rng, 11);
+    size_t at = (size_t)sprintf(bytes, "*%zu\r\n", count);
+    for (size_t i = 0; i < count; i++) {
+        size_t len = lens[rng_below(rng, rng_below(rng, 8) ? 4 : 10)];
+        at += (size_t)sprintf(bytes + at, "$%zu\r\n", len);
+        memset(bytes + at, 'x', len);
+        at += len;
+        at += (size_t)sprintf(bytes + at, "\r\n");
+    }
+    if (rng_below(rng, 2))
+        bytes[rng_below(rng, at < 64 ? at : 64)] = "0$*\r-9:x"[rng_below(rng, 8)];
+    return at;
+}
+
+/* What is complete is read in one go, what is not with a note of where it stands: both read the
+ * same. */
+static void resp_reads_whole_commands_as_it_reads_pieces(void **state)
+{
+    (void)state;
+    struct rng rng = rng_start("whole commands");
+    struct ebb_args whole_args, args;
+    char *bytes = malloc(131072);
+    unsigned commands = 0;
+    assert_non_null(bytes);
+    ebb_args_init(&whole_args);
+    ebb_args_init(&args);
+    for (int round = 0; round < SCALED(20000); round++) {
+        struct ebb_resp_parser whole, parser;
+        size_t len = random_command(&rng, bytes), first = 1 + rng_below(&rng, len < 40 ? len : 40);
+        ebb_resp_parser_init(&whole);
+        ebb_resp_parser_init(&parser);
+        ssize_t one = ebb_resp_parse(&whole, bytes, len, &whole_args);
+        ssize_t two = ebb_resp_parse(&parser, bytes, first, &args);
+        if (two == 0 && first < len)
+            two = ebb_resp_parse(&parser, bytes, len, &args);
+        assert_int_equal(one, two);
+        assert_int_equal(one == 0 ? whole.need_bytes : 0, one == 0 ? parser.need_bytes : 0);
+        if (one <= 0)
+            continue;
+        assert_int_equal(whole_args.count, args.count);
+        assert_memory_equal(whole_args.at, args.at, args.count * sizeof(*args.at));
+        commands++;
+    }
+    assert_true(commands > SCALED(10000));
+    ebb_args_release(&whole_args);
+    ebb_args_release(&args);
+    free(bytes);
+}
+
 static void resp_goes_on_after_a_command_of_another_size(void **state)
 {
     (void)state;
@@ -409,6 +463,7 @@ int main(void)
         cmocka_unit_test(resp_refuses_unbalanced_quotes),
         cmocka_unit_test(resp_asks_for_the_whole_of_a_large_bulk_at_once),
         cmocka_unit_test(resp_parses_nothing_twice),
+        cmocka_unit_test(resp_reads_whole_commands_as_it_reads_pieces),
         cmocka_unit_test(resp_goes_on_after_a_command_of_another_size),
         cmocka_unit_test(resp_writes_what_it_read),
         cmocka_unit_test(resp_writes_every_kind_of_reply_in_version_2),

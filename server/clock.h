@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 int64_t clock_unix_ms(void);
+int64_t clock_unix_ns(void);
 uint64_t clock_monotonic_ns(void);
 
 #endif

@@ -76,6 +76,8 @@ static void drop_pending(struct connection *connection)
     if (!pending)
         return;
     counter_add(&connection_worker(connection)->counters.input_bytes, -pending->counted_bytes);
+    if (pending->in.capacity > PENDING_SHORT_BYTES)
+        worker_spare(connection_worker(connection), &pending->in);
     pending_destroy(pending);
     client_note(connection->client.input_bytes, 0);
     connection->pending = NULL;
@@ -186,6 +188,8 @@ static void keep_rest(struct connection *connection, const char *rest, size_t le
     if (!connection->pending)
         connection->pending = pending_create(query_limit(worker));
     struct pending *pending = connection->pending;
+    if (pending && need > PENDING_SHORT_BYTES && pending->in.capacity == 0)
+        worker_reuse(worker, &pending->in);
     if (!pending || !pending_keep(pending, rest, len)) {
         connection_close(connection, CLOSE_ERROR);
         return;

@@ -58,7 +58,7 @@ static void run_command(struct connection *connection, struct cmd_context *conte
     cmd_run_resp(context, args);
     const struct command *command = context->command;
     worker_ran(worker, command ? command->family : FAMILY_READ,
-               command ? (uint16_t)(command - commands) : COMMAND_COUNT, context->took_ns);
+               command ? command->id : COMMAND_COUNT, context->took_ns);
     if (client->close_after_reply && client->close_reason == CLOSE_BUFFER_LIMIT)
         overruns_tell(connection, "client-query-buffer-limit",
                       options_number(&worker->config.service->options->client_query_buffer_limit));

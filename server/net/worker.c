@@ -17,6 +17,7 @@
 
 #define WORKER_STACK_BYTES (256u * 1024)
 #define TICK_MS            1000u
+#define UNIX_LOOK_NS       10000000u
 /* Clients looked at in one tick: with more of them, each is seen every few seconds. */
 #define SWEEP_MAX 4096u
 
@@ -31,12 +32,70 @@ char *worker_in(struct worker *worker)
     return worker->in;
 }
 
+static size_t spare_bytes(const struct worker *worker)
+{
+    size_t bytes = 0;
+    for (size_t i = 0; i < WORKER_SPARES; i++)
+        bytes += worker->spares[i].capacity;
+    return bytes;
+}
+
+static struct ebb_buf *largest_spare(struct worker *worker)
+{
+    struct ebb_buf *largest = &worker->spares[0];
+    for (size_t i = 1; i < WORKER_SPARES; i++)
+        if (worker->spares[i].capacity > largest->capacity)
+            largest = &worker->spares[i];
+    return largest;
+}
+
+static struct ebb_buf *free_spare(struct worker *worker)
+{
+    for (size_t i = 0; i < WORKER_SPARES; i++)
+        if (worker->spares[i].capacity == 0)
+            return &worker->spares[i];
+    return NULL;
+}
+
+void worker_spare(struct worker *worker, struct ebb_buf *buf)
+{
+    struct ebb_buf *spare = free_spare(worker);
+    if (!spare || buf->capacity + spare_bytes(worker) > WORKER_SPARE_BYTES ||
+        claims_are_tight(worker)) {
+        ebb_buf_release(buf);
+        return;
+    }
+    *spare = *buf;
+    ebb_buf_clear(spare);
+    ebb_buf_init(buf, buf->max_bytes);
+    worker->has_grown = true;
+}
+
+void worker_reuse(struct worker *worker, struct ebb_buf *buf)
+{
+    struct ebb_buf *spare = largest_spare(worker);
+    size_t max_bytes = buf->max_bytes;
+    if (spare->capacity == 0 || spare->capacity > max_bytes)
+        return;
+    *buf = *spare;
+    buf->max_bytes = max_bytes;
+    ebb_buf_init(spare, 0);
+    worker->was_spare_used = worker->has_grown = true;
+}
+
+static void release_spares(struct worker *worker)
+{
+    for (size_t i = 0; i < WORKER_SPARES; i++)
+        ebb_buf_release(&worker->spares[i]);
+}
+
 static size_t held_in_bytes(const struct worker *worker)
 {
     size_t slices = 0;
     for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
         slices += worker->args[i].capacity + worker->mc_commands[i].keys.capacity;
-    return slices * sizeof(struct ebb_slice) + (worker->in ? WORKER_IN_BYTES : 0);
+    return slices * sizeof(struct ebb_slice) + (worker->in ? WORKER_IN_BYTES : 0) +
+           spare_bytes(worker);
 }
 
 static void count_buffers(struct worker *worker)
@@ -83,12 +142,24 @@ static void release_buffers(struct worker *worker)
 {
     free(worker->in);
     worker->in = NULL;
+    release_spares(worker);
     ebb_buf_release(&worker->out);
     release_args(worker, 0);
     count_buffers(worker);
 }
 
 /* ---- running commands ---- */
+
+/* Unix time goes along with monotonic time from one look at it to the next: one clock is enough to
+ * be read for each batch, and when somebody sets the other one, that is seen soon. */
+static int64_t unix_ms(struct worker_timing *timing, uint64_t now_ns)
+{
+    if (now_ns - timing->unix_look_ns >= UNIX_LOOK_NS) {
+        timing->unix_look_ns = now_ns;
+        timing->unix_ahead_ns = clock_unix_ns() - (int64_t)now_ns;
+    }
+    return ((int64_t)now_ns + timing->unix_ahead_ns) / 1000000;
+}
 
 void worker_begin(struct worker *worker, enum protocol protocol)
 {
@@ -101,7 +172,7 @@ void worker_begin(struct worker *worker, enum protocol protocol)
     timing->count = timing->resp_count = 0;
     timing->own_ns = 0;
     timing->family = FAMILY_READ;
-    worker->session.now_ms = clock_unix_ms();
+    worker->session.now_ms = unix_ms(timing, timing->start_ns);
     worker->clock.last_ns = timing->start_ns;
     worker->clock.slower_than_us = options_number(&options->slowlog_log_slower_than);
     worker->clock.event_ms = options_number(&options->latency_monitor_threshold);
@@ -138,23 +209,18 @@ void worker_end(struct worker *worker)
     note_shares(worker, ns);
 }
 
-void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
-                uint64_t took_ns)
+void worker_note_time(struct worker *worker, uint16_t resp_id, uint64_t took_ns)
 {
-    struct worker_timing *timing = &worker->timing;
-    timing->count++;
-    if (family > timing->family)
-        timing->family = family;
-    if (resp_id != COMMAND_COUNT && took_ns > 0) {
-        note_time(worker, resp_id, took_ns, latency_bucket(took_ns));
-        timing->own_ns += took_ns;
-    } else if (resp_id != COMMAND_COUNT) {
-        timing->resp_ids[timing->resp_count++] = resp_id;
-    }
-    if (timing->count < WORKER_TIMED_MAX)
+    if (resp_id == COMMAND_COUNT)
         return;
+    note_time(worker, resp_id, took_ns, latency_bucket(took_ns));
+    worker->timing.own_ns += took_ns;
+}
+
+void worker_look(struct worker *worker)
+{
     worker_end(worker);
-    worker_begin(worker, timing->protocol);
+    worker_begin(worker, worker->timing.protocol);
 }
 
 /* libuv calls this when it has gone round all sockets that had something to say. No clock is read
@@ -205,7 +271,11 @@ static void on_tick(uv_timer_t *tick)
     claims_tick(worker);
     if (!worker->was_used && worker->counted_in_bytes + worker->counted_out_bytes > 0)
         release_buffers(worker);
-    worker->was_used = false;
+    if (!worker->was_spare_used && spare_bytes(worker) > 0) {
+        release_spares(worker);
+        count_buffers(worker);
+    }
+    worker->was_used = worker->was_spare_used = false;
     if (may_rest(worker))
         uv_timer_stop(tick);
 }

@@ -30,6 +30,8 @@
 #define WORKER_OUT_KEEP_BYTES (512u * 1024) /* a larger reply buffer is given back at once */
 #define WORKER_OUT_KEEP_HTTP  (16u * 1024)  /* pages come seldom and are long */
 #define WORKER_ARGS_KEEP      1024u         /* and so are arrays of more arguments */
+#define WORKER_SPARES         4u
+#define WORKER_SPARE_BYTES    (4u * 1024 * 1024) /* of all spares together */
 
 struct admin;
 struct connection;
@@ -51,6 +53,8 @@ struct worker_config {
 /* What has been run since the clock was last looked at. */
 struct worker_timing {
     uint64_t start_ns;
+    uint64_t unix_look_ns;               /* when unix time was last asked for, in monotonic time */
+    int64_t unix_ahead_ns;               /* of monotonic time, by then */
     uint64_t turn_start_ns, turn_end_ns; /* of the batches in this turn of the loop; 0: none yet */
     enum protocol protocol;
     uint64_t own_ns; /* of commands timed by themselves */
@@ -74,7 +78,10 @@ struct worker {
     size_t connection_count;
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
 
-    char *in;               /* WORKER_IN_BYTES, there only while in use */
+    char *in; /* WORKER_IN_BYTES, there only while in use */
+    /* Buffers that long commands have come in with, for the next ones: their pages are there. */
+    struct ebb_buf spares[WORKER_SPARES];
+    bool was_spare_used;    /* since the last tick */
     struct ebb_buf out;     /* replies of the batch that runs */
     struct splices splices; /* and the values in them */
     union parser parser;    /* of the connection that runs, with args[0] */
@@ -117,10 +124,25 @@ void worker_wake(struct worker *worker);
 /* Brackets the running of commands: sets the session's time, lets go of the store, counts. */
 void worker_begin(struct worker *worker, enum protocol protocol);
 void worker_end(struct worker *worker);
+/* For worker_ran(): a command that was timed by itself; and the batch so far, since it is long. */
+void worker_note_time(struct worker *worker, uint16_t resp_id, uint64_t took_ns);
+void worker_look(struct worker *worker);
 /* Notes one command that has run; `resp_id` is COMMAND_COUNT where there is none, `took_ns` 0 where
  * it takes its share of the batch. */
-void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
-                uint64_t took_ns);
+static inline void worker_ran(struct worker *worker, enum command_family family, uint16_t resp_id,
+                              uint64_t took_ns)
+{
+    struct worker_timing *timing = &worker->timing;
+    timing->count++;
+    if (family > timing->family)
+        timing->family = family;
+    if (took_ns > 0)
+        worker_note_time(worker, resp_id, took_ns);
+    else if (resp_id != COMMAND_COUNT)
+        timing->resp_ids[timing->resp_count++] = resp_id;
+    if (timing->count == WORKER_TIMED_MAX)
+        worker_look(worker);
+}
 /* Starts the tick anew, if it has stopped: there is something to look after. */
 void worker_stir(struct worker *worker);
 /* Whether the replies are so many that they should be sent before more is run. */
@@ -131,6 +153,10 @@ static inline bool worker_has_much(const struct worker *worker)
 }
 /* The read buffer, or NULL without memory. */
 char *worker_in(struct worker *worker);
+/* Takes over the memory of a buffer whose content is done with, or frees it. */
+void worker_spare(struct worker *worker, struct ebb_buf *buf);
+/* Gives memory taken over before to a buffer that has none; leaves it so if there is none. */
+void worker_reuse(struct worker *worker, struct ebb_buf *buf);
 /* Gives back what a large command made grow, and brings the byte counters up to date. */
 void worker_settle(struct worker *worker);
 

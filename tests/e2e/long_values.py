@@ -206,6 +206,20 @@ def clients_that_go_while_they_are_sent_values(t):
 
 
 @case(limit=60)
+def memory_that_long_commands_came_in_with_is_given_back(t):
+    client, other = t.resp(), t.resp()
+    for number in range(6):
+        client.call("SET", "k%d" % number, value(number, (1 + number % 3) * MIB))
+    for number in range(6):
+        equal(client.call("GET", "k%d" % number), value(number, (1 + number % 3) * MIB), "as sent")
+
+    def is_given_back():
+        other.call("PING")  # the worker never rests
+        return t.server.metrics().one("ebb_memory_clients_bytes") < MIB // 2
+    within(10, is_given_back, "it stays while others are served")
+
+
+@case(limit=60)
 def the_server_ends_while_it_sends_values(t):
     client, size = t.resp(), 4 * MIB
     client.call("SET", "long", value(1, size))

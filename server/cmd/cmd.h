@@ -53,6 +53,7 @@ struct command_clock;
 struct command {
     char name[COMMAND_NAME_BYTES]; /* lower case, zeros behind; "container|name" for subcommands */
     uint32_t name_len;
+    uint16_t id; /* its place in the table, COMMAND_... */
     void (*run)(struct cmd_context *context);
     int arity; /* with the name; -n: at least n */
     unsigned flags;

@@ -130,7 +130,7 @@ static size_t packed_bytes(const struct cmd_context *context)
 
 static void pack(const struct cmd_context *context, char *to)
 {
-    struct queued queued = {(uint32_t)(context->command - commands), context->count};
+    struct queued queued = {context->command->id, context->count};
 
     memcpy(to, &queued, sizeof(queued));
     to += sizeof(queued);

@@ -12,10 +12,11 @@
 #include "handler.h"
 
 const struct command commands[COMMAND_COUNT] = {
-#define COMMAND(id, label, handler, words, flag_set, first, last, step, kind, in_group, version,   \
-                cost, text)                                                                        \
+#define COMMAND(its_id, label, handler, words, flag_set, first, last, step, kind, in_group,        \
+                version, cost, text)                                                               \
     {.name = label,                                                                                \
      .name_len = sizeof(label) - 1,                                                                \
+     .id = COMMAND_##its_id,                                                                       \
      .run = handler,                                                                               \
      .arity = words,                                                                               \
      .flags = flag_set,                                                                            \
@@ -39,15 +40,23 @@ static const uint8_t slots[COMMAND_SLOT_COUNT] = {
 
 _Static_assert(COMMAND_COUNT < UINT8_MAX, "a slot holds the id of any command");
 
-/* The row in the slot or behind it that has the name; `word` is its first eight bytes. */
-static const struct command *find_from(unsigned slot, uint64_t word, const char *rest, size_t len)
+static inline unsigned next_slot(unsigned slot)
 {
-    for (; slots[slot] != 0; slot = (slot + 1) % COMMAND_SLOT_COUNT) {
+    return (slot + 1) % COMMAND_SLOT_COUNT;
+}
+
+/* Names of more than eight bytes. */
+__attribute__((noinline)) static const struct command *find_long(const char *name, size_t len)
+{
+    uint64_t words[COMMAND_NAME_WORDS];
+
+    if (len >= COMMAND_NAME_BYTES)
+        return NULL;
+    for (size_t i = 0; 8 * i < len; i++)
+        words[i] = command_word(name + 8 * i, len - 8 * i < 8 ? len - 8 * i : 8);
+    for (unsigned slot = command_slot(words, len); slots[slot] != 0; slot = next_slot(slot)) {
         const struct command *command = &commands[slots[slot] - 1];
-        uint64_t its;
-        memcpy(&its, command->name, sizeof(its));
-        if (its == word && command->name_len == len &&
-            (len <= 8 || memcmp(command->name + 8, rest, len - 8) == 0))
+        if (command->name_len == len && memcmp(command->name, words, len) == 0)
             return command;
     }
     return NULL;
@@ -55,17 +64,17 @@ static const struct command *find_from(unsigned slot, uint64_t word, const char 
 
 const struct command *command_find(const char *name, size_t len)
 {
-    uint64_t words[COMMAND_NAME_WORDS];
-
-    if (len <= 8) { /* nearly all */
-        words[0] = command_word(name, len);
-        return find_from(command_slot(words, len), words[0], NULL, len);
+    if (len > 8)
+        return find_long(name, len);
+    uint64_t word = command_word(name, len);
+    for (unsigned slot = command_slot(&word, len); slots[slot] != 0; slot = next_slot(slot)) {
+        const struct command *command = &commands[slots[slot] - 1];
+        uint64_t its;
+        memcpy(&its, command->name, sizeof(its));
+        if (its == word && command->name_len == len)
+            return command;
     }
-    if (len >= COMMAND_NAME_BYTES)
-        return NULL;
-    for (size_t i = 0; 8 * i < len; i++)
-        words[i] = command_word(name + 8 * i, len - 8 * i < 8 ? len - 8 * i : 8);
-    return find_from(command_slot(words, len), words[0], (const char *)(words + 1), len);
+    return NULL;
 }
 
 const struct command *command_find_sub(const struct command *container, const char *name,

@@ -49,7 +49,7 @@ static inline uint64_t command_word(const char *name, size_t len)
 }
 
 /* Where to look first: a taken slot sends a name to the next one. */
-static inline unsigned command_slot(const uint64_t words[COMMAND_NAME_WORDS], size_t len)
+static inline unsigned command_slot(const uint64_t *words, size_t len)
 {
     uint64_t hash = 0;
 

@@ -90,7 +90,7 @@ static void reject(struct cmd_context *context)
         reject_unknown(context);
         return;
     }
-    counter_add(&context->counters->resp_rejected[command - commands], 1);
+    counter_add(&context->counters->resp_rejected[command->id], 1);
     if (!command_fits(command, context->count))
         reject_arity(context);
     else if (command->flags & COMMAND_NO_MULTI && transaction_is_open(context->client))
@@ -118,7 +118,7 @@ static void count_error(struct cmd_context *context, struct ebb_slice error)
         kind--;
     counter_add(&context->counters->resp_error_kinds[kind], 1);
     if (context->command != NULL)
-        counter_add(&context->counters->resp_errors[context->command - commands], 1);
+        counter_add(&context->counters->resp_errors[context->command->id], 1);
 }
 
 /* Counts an error among what was written since the reply was `reply_at` long. */
@@ -145,7 +145,7 @@ static inline void run(struct cmd_context *context)
     if (is_exact)
         timing_begin(context);
     command->run(context);
-    counter_add(&context->counters->resp_commands[command - commands], 1);
+    counter_add(&context->counters->resp_commands[command->id], 1);
     if (is_exact || has_long_reply(context, reply_at))
         timing_end(context);
 }
@@ -190,8 +190,7 @@ void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
     client->reply_skip = client->reply_skip_next;
     client->reply_skip_next = false;
     client->commands++;
-    client_note(client->last_command,
-                command == NULL ? COMMAND_COUNT : (uint16_t)(command - commands));
+    client_note(client->last_command, command == NULL ? COMMAND_COUNT : command->id);
     client_note(client->last_command_ms, context->store->now_ms);
 
     if (command == NULL || !may_run(context))

@@ -295,18 +295,4 @@ static inline void index_prefetch(const struct index *index, uint64_t hash)
     __builtin_prefetch(home.segment + home.bucket * BUCKET_SLOTS);
 }
 
-/* Asks for the items that the hash's home bucket may mean. Worth calling some time after
- * index_prefetch(), which brings the bucket. */
-static inline void index_prefetch_items(const struct index *index, uint64_t hash)
-{
-    struct index_home home = index_home(index, hash);
-    const uint64_t *slots = home.segment + home.bucket * BUCKET_SLOTS;
-    unsigned found = bucket_find(slots, SLOT_TAG_MASK, home.word);
-    for (; found != 0; found &= found - 1) {
-        const char *item = ebb_at(index->base, slot_ref(slots[__builtin_ctz(found)]));
-        __builtin_prefetch(item);
-        __builtin_prefetch(item + 64); /* where most values begin or end */
-    }
-}
-
 #endif

@@ -79,50 +79,51 @@ struct store_key store_enter_name(struct store_session *session, unsigned databa
     return key;
 }
 
+/* What is fetched in vain does no harm, so nothing need be locked for it. */
+__attribute__((no_sanitize("thread", "address"))) static inline void expect_items(
+    void *base, const volatile uint64_t *bucket, uint64_t hash)
+{
+    uint64_t word = (uint64_t)hash_tag(hash) << SLOT_TAG_SHIFT;
+    unsigned found = bucket_find((const uint64_t *)(uintptr_t)bucket, SLOT_TAG_MASK, word);
+    for (; found != 0; found &= found - 1) {
+        const char *item = ebb_at(base, slot_ref(bucket[__builtin_ctz(found)]));
+        __builtin_prefetch(item);
+        __builtin_prefetch(item + CACHE_LINE_BYTES); /* where most values begin or end */
+    }
+}
+
+/* Asks for all buckets first, then for the items that they name. */
+static void expect(const struct store *store, const struct store_key *keys, size_t count)
+{
+    const volatile uint64_t *buckets[STORE_EXPECT_MAX];
+    for (size_t i = 0; i < count; i++) {
+        const struct shard *shard = &store->shards[shard_index(store, keys[i].hash)];
+        buckets[i] = index_guess(&shard->index, keys[i].hash);
+        __builtin_prefetch((const void *)(uintptr_t)buckets[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        expect_items(store->shards[0].base, buckets[i], keys[i].hash);
+}
+
 void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count)
 {
-    struct shard *shards = session->store->shards;
     uint64_t set = 0;
     for (size_t i = 0; i < count; i++)
         set |= UINT64_C(1) << shard_index(session->store, keys[i].hash);
     enter_set(session, set);
-    for (size_t i = 0; i < count; i++)
-        index_prefetch(&shards[shard_index(session->store, keys[i].hash)].index, keys[i].hash);
-    for (size_t i = 0; i < count; i++)
-        index_prefetch_items(&shards[shard_index(session->store, keys[i].hash)].index,
-                             keys[i].hash);
-}
-
-/* What is fetched in vain does no harm, so nothing is locked for it. */
-__attribute__((no_sanitize("thread", "address"))) static void expect_items(
-    void *base, const volatile uint64_t *bucket, uint64_t hash)
-{
-    for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
-        uint64_t slot = bucket[i];
-        if (slot_tag(slot) == hash_tag(hash)) {
-            const char *item = ebb_at(base, slot_ref(slot));
-            __builtin_prefetch(item);
-            __builtin_prefetch(item + CACHE_LINE_BYTES);
-        }
+    for (size_t from = 0; from < count; from += STORE_EXPECT_MAX) {
+        size_t left = count - from;
+        expect(session->store, keys + from, left < STORE_EXPECT_MAX ? left : STORE_EXPECT_MAX);
     }
 }
 
 void store_expect_keys(struct store_session *session, const struct store_key *keys, size_t count)
 {
-    struct store *store = session->store;
-    const volatile uint64_t *buckets[STORE_EXPECT_MAX];
-    if (store->shard_count == 1) {
-        store_enter_keys(session, keys, count);
-        return;
-    }
-    store_leave(session);
-    for (size_t i = 0; i < count; i++) {
-        const struct shard *shard = &store->shards[shard_index(store, keys[i].hash)];
-        buckets[i] = index_guess(&shard->index, keys[i].hash);
-        __builtin_prefetch((const void *)buckets[i]);
-    }
-    for (size_t i = 0; i < count; i++)
-        expect_items(store->shards[0].base, buckets[i], keys[i].hash);
+    if (session->store->shard_count > 1)
+        store_leave(session);
+    else
+        store_enter(session, keys); /* it has all of them, and stays entered */
+    expect(session->store, keys, count);
 }
 
 uint64_t store_shard_of(const struct store *store, uint64_t hash)

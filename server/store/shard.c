@@ -111,7 +111,7 @@ static bool is_wanted(void *context, ebb_ref ref)
            memcmp(item->key, key->data, key->len) == 0;
 }
 
-bool shard_find_any(struct shard *shard, const struct store_key *key, struct found *found)
+static inline bool find_any(struct shard *shard, const struct store_key *key, struct found *found)
 {
     struct wanted wanted = {key, shard->base, &found->item};
     if (!index_find(&shard->index, key->hash, is_wanted, &wanted, &found->at))
@@ -120,12 +120,17 @@ bool shard_find_any(struct shard *shard, const struct store_key *key, struct fou
     return true;
 }
 
+bool shard_find_any(struct shard *shard, const struct store_key *key, struct found *found)
+{
+    return find_any(shard, key, found);
+}
+
 bool shard_find(struct shard *shard, const struct store_key *key, int64_t now_ms,
                 struct found *found)
 {
-    if (!shard_find_any(shard, key, found))
+    if (!find_any(shard, key, found))
         return false;
-    if (!item_is_dead(&found->item.meta, now_ms))
+    if (__builtin_expect(!item_is_dead(&found->item.meta, now_ms), 1))
         return true;
     stat_add(&shard->stats.expired_lazy, 1);
     stat_add(&shard->stats.expired_bytes, item_view_bytes(&found->item));

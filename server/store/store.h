@@ -89,7 +89,7 @@ bool store_is_renumbered(const struct store_session *session, unsigned database,
 void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count);
 /* Asks for the memory alone: for the keys of a batch of commands, at most STORE_EXPECT_MAX, that
  * enter one by one. Workers who had all shards of their batches would wait for each other. */
-#define STORE_EXPECT_MAX 32u
+#define STORE_EXPECT_MAX 64u
 void store_expect_keys(struct store_session *session, const struct store_key *keys, size_t count);
 void store_enter_all(struct store_session *session);
 /* For keys that are not at hand all at once: the shards as bits, from store_shard_of(). */

@@ -2,7 +2,6 @@
 /* use.c: the orders of eviction as functions of eight bits. Pure; evict.c samples and evicts. */
 #include "use.h"
 
-#define S3_HITS          3u
 #define S3_EPOCH_SHIFT   3u
 #define S3_EPOCH_MASK    31u
 #define S3_TICKS         8u  /* while all bytes of the kind are replaced */
@@ -117,12 +116,10 @@ unsigned use_born(enum use_order order, const struct use_clocks *clocks, bool is
     }
 }
 
-unsigned use_hit(enum use_order order, const struct use_clocks *clocks, unsigned use,
-                 uint64_t random)
+unsigned use_hit_other(enum use_order order, const struct use_clocks *clocks, unsigned use,
+                       uint64_t random)
 {
     switch (order) {
-    case USE_S3:
-        return (use & S3_HITS) < S3_HITS ? use + 1 : use;
     case USE_LRU:
         return clocks->small.now;
     case USE_LFU:

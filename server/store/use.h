@@ -48,9 +48,17 @@ bool use_advance(enum use_order order, struct use_clocks *clocks, bool is_main, 
 
 /* The use of a new item; is_known: it was evicted not long ago. */
 unsigned use_born(enum use_order order, const struct use_clocks *clocks, bool is_known);
+#define S3_HITS 3u /* these bits count them */
+unsigned use_hit_other(enum use_order order, const struct use_clocks *clocks, unsigned use,
+                       uint64_t random);
 /* After a hit. The same as before in most cases: then the slot need not be written. */
-unsigned use_hit(enum use_order order, const struct use_clocks *clocks, unsigned use,
-                 uint64_t random);
+static inline unsigned use_hit(enum use_order order, const struct use_clocks *clocks, unsigned use,
+                               uint64_t random)
+{
+    if (order != USE_S3)
+        return use_hit_other(order, clocks, use, random);
+    return (use & S3_HITS) < S3_HITS ? use + 1 : use;
+}
 /* The higher goes the sooner. At least USE_RANK_KIND: of the kind that should go now. */
 unsigned use_rank(enum use_order order, const struct use_clocks *clocks, unsigned use,
                   bool wants_small);

@@ -66,15 +66,34 @@ void ebb_mc_parser_init(struct ebb_mc_parser *parser, size_t value_max_bytes)
 
 /* ---- words and numbers ---- */
 
+_Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the first byte is the lowest");
+
+/* The first space at `at` or behind it, `end` if there is none; eight bytes at a time, of which
+ * those become 0 that are spaces. */
+static inline const char *find_blank(const char *at, const char *end)
+{
+    const uint64_t ones = UINT64_C(0x0101010101010101), tops = ones * 0x80;
+    for (; end - at >= 8; at += 8) {
+        uint64_t word;
+        memcpy(&word, at, sizeof(word));
+        word ^= ones * ' ';
+        uint64_t found = (word - ones) & ~word & tops; /* the lowest is right */
+        if (found != 0)
+            return at + __builtin_ctzll(found) / 8;
+    }
+    while (at < end && *at != ' ')
+        at++;
+    return at;
+}
+
 /* Only the space separates words; a tab is part of one. */
-static bool next_word(struct ebb_slice *rest, struct ebb_slice *word)
+static inline bool next_word(struct ebb_slice *rest, struct ebb_slice *word)
 {
     const char *at = rest->data, *end = at + rest->len;
     while (at < end && *at == ' ')
         at++;
     word->data = at;
-    while (at < end && *at != ' ')
-        at++;
+    at = find_blank(at, end);
     word->len = (size_t)(at - word->data);
     *rest = (struct ebb_slice){at, (size_t)(end - at)};
     return word->len > 0;

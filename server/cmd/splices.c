@@ -26,6 +26,12 @@ void splices_rewind(struct splices *splices, size_t len)
     }
 }
 
+void splices_consume(struct splices *splices, size_t bytes)
+{
+    for (unsigned i = 0; i < splices->count; i++)
+        splices->list[i].at -= bytes;
+}
+
 void splices_release(struct splices *splices, struct store_session *session)
 {
     store_unpin(session, splices->pins, splices->count);

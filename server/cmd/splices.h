@@ -52,6 +52,8 @@ static inline bool splices_fit(const struct splices *splices, const struct ebb_b
 void splices_add(struct splices *splices, const struct ebb_buf *out, const char *data, size_t len);
 /* Nothing behind the first `len` bytes of the reply buffer is sent. */
 void splices_rewind(struct splices *splices, size_t len);
+/* So many bytes have been taken off the front of the reply buffer, and no splice was in them. */
+void splices_consume(struct splices *splices, size_t bytes);
 /* The replies have been flushed: takes the pins away. Leaves all shards. */
 void splices_release(struct splices *splices, struct store_session *session);
 

@@ -12,6 +12,7 @@
 
 #include "../cmd/cmd.h"
 #include "dialect.h"
+#include "gather.h"
 #include "unsent.h"
 
 enum batch_end {
@@ -31,6 +32,8 @@ struct batch {
 };
 
 struct batch_rules {
+    /* Whether the command that begins so may be parsed some time before it is run (gather.h). */
+    bool (*may_wait)(const char *bytes);
     /* Adds commands until there are `max`, or one is incomplete, wrong, or has to be run first. */
     void (*parse)(struct connection *connection, char *bytes, size_t len, struct batch *batch);
     void (*run)(struct connection *connection, struct cmd_context *context, unsigned index);
@@ -60,28 +63,35 @@ static inline struct cmd_context batch_context(struct connection *connection)
     };
 }
 
-static inline void batch_prefetch(struct worker *worker, struct batch *batch)
+/* Hashes the keys of the commands from `first` on. */
+static inline void batch_name(struct worker *worker, struct batch *batch, unsigned first)
 {
     const struct store *store = worker->config.service->store;
-    for (unsigned i = 0; i < batch->count; i++)
+    for (unsigned i = first; i < batch->count; i++)
         batch->keys[i] = store_key(store, batch->database, batch->keys[i].data, batch->keys[i].len);
+}
+
+static inline void batch_prefetch(struct worker *worker, struct batch *batch)
+{
+    batch_name(worker, batch, 0);
     store_expect_keys(&worker->session, batch->keys, batch->count);
     batch->is_named = true;
 }
 
-/* Runs the commands in order while it may. Returns how many have been run. */
+/* Runs the commands from `ran` to `end` in order while it may. Returns how far it has come. */
 static inline unsigned batch_run_commands(struct connection *connection, const struct batch *batch,
+                                          unsigned ran, unsigned end,
                                           const struct batch_rules *rules)
 {
     struct worker *worker = connection_worker(connection);
     struct cmd_context context = batch_context(connection);
-    unsigned ran = 0;
-    while (ran < batch->count && connection_is_open(connection)) {
+    while (ran < end && connection_is_open(connection)) {
         context.named = batch->is_named ? &batch->keys[ran] : NULL;
         rules->run(connection, &context, ran++);
         store_share(&worker->session);
         if (worker_has_much(worker)) {
             store_leave(&worker->session);
+            gather_send(worker);
             unsent_flush(connection);
         }
     }
@@ -103,7 +113,7 @@ static inline size_t batch_run(struct connection *connection, char *bytes, size_
         rules->parse(connection, bytes + done, len - done, &batch);
         if (batch.count > 1)
             batch_prefetch(connection_worker(connection), &batch);
-        unsigned ran = batch_run_commands(connection, &batch, rules);
+        unsigned ran = batch_run_commands(connection, &batch, 0, batch.count, rules);
         done += ran > 0 ? batch.ends[ran - 1] : 0;
         if (ran < batch.count) { /* what was parsed in vain is parsed again when its turn comes */
             dialect_of(connection->client.protocol)->begin(connection);

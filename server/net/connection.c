@@ -19,6 +19,7 @@
 #include "claims.h"
 #include "dialect.h"
 #include "dump.h"
+#include "gather.h"
 #include "unsent.h"
 
 /* Browsers and scrapers that say nothing for so long are let go, whatever the option timeout is. */
@@ -212,25 +213,41 @@ static void end(struct connection *connection)
         connection_close(connection, connection->end_reason);
 }
 
+size_t connection_output_limit(const struct connection *connection)
+{
+    const struct options *options = connection_worker(connection)->config.service->options;
+    return (size_t)options_number(&options->client_output_limit);
+}
+
+void connection_settle(struct connection *connection, const char *rest, size_t len)
+{
+    if (!connection->is_closing && !connection->is_ending)
+        keep_rest(connection, rest, len);
+    if (!connection->is_closing && connection->is_ending)
+        end(connection);
+}
+
 static void run_input(struct connection *connection, char *bytes, size_t len)
 {
     struct worker *worker = connection_worker(connection);
-    worker->out.max_bytes =
-        (size_t)options_number(&worker->config.service->options->client_output_limit);
+    gather_run(worker);
+    worker->out.max_bytes = connection_output_limit(connection);
     worker_begin(worker, connection->client.protocol);
     client_note(connection->client.last_command_ms, worker->session.now_ms);
     load_parser(connection);
     size_t used = dialect(connection)->run(connection, bytes, len);
     worker_end(worker);
     unsent_flush(connection);
-    if (!connection->is_closing && !connection->is_ending)
-        keep_rest(connection, bytes + used, len - used);
-    if (!connection->is_closing && connection->is_ending)
-        end(connection);
+    connection_settle(connection, bytes + used, len - used);
     worker_settle(worker);
 }
 
 /* ---- reading ---- */
+
+static size_t carried_bytes(const struct connection *connection)
+{
+    return connection->pending ? ebb_buf_len(&connection->pending->in) : 0;
+}
 
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
 {
@@ -243,13 +260,16 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
         room->base = pending_room(pending, &room->len);
         return;
     }
+    if (pending || worker->in_used > WORKER_IN_BYTES / 2)
+        gather_run(worker);
     char *in = worker_in(worker);
     if (!in)
         return;
-    size_t len = pending ? ebb_buf_len(&pending->in) : 0;
+    in += worker->in_used;
+    size_t len = carried_bytes(connection);
     if (len > 0)
         memcpy(in, ebb_buf_data(&pending->in), len);
-    *room = uv_buf_init(in + len, (unsigned)(WORKER_IN_BYTES - len));
+    *room = uv_buf_init(in + len, (unsigned)(WORKER_IN_BYTES - worker->in_used - len));
 }
 
 static void on_long_read(struct connection *connection, size_t read_bytes)
@@ -291,6 +311,7 @@ static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *roo
         return;
     service_note_work(worker->config.service);
     if (read_bytes < 0) {
+        gather_run(worker);
         on_read_end(connection, (int)read_bytes);
         return;
     }
@@ -298,10 +319,13 @@ static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *roo
                 (uint64_t)read_bytes);
     bool is_shared =
         worker->in && room->base >= worker->in && room->base < worker->in + WORKER_IN_BYTES;
-    if (is_shared)
-        run_input(connection, worker->in, (size_t)(room->base - worker->in) + (size_t)read_bytes);
-    else
+    if (!is_shared) {
         on_long_read(connection, (size_t)read_bytes);
+        return;
+    }
+    size_t carried = carried_bytes(connection), len = carried + (size_t)read_bytes;
+    if (!gather_add(connection, room->base - carried, len))
+        run_input(connection, room->base - carried, len);
 }
 
 void connection_resume(struct connection *connection)

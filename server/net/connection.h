@@ -33,6 +33,7 @@ struct connection {
     bool is_closing;                    /* as good as gone */
     bool is_waiting;                    /* its large command is not read before there is room */
     bool is_large;                      /* it is one of worker->large_count */
+    bool is_gathered;                   /* commands of it wait for the end of the turn: gather.h */
     uint8_t end_reason;                 /* of is_ending: enum close_reason */
     size_t claim_bytes;                 /* its share of limits.client_bytes; see claims.h */
 };
@@ -66,6 +67,11 @@ bool connection_is_idle(struct connection *connection, int64_t now_ms);
 /* Runs what waits in pending, if it may, and reads on. Called when unsent has gone. */
 void connection_resume(struct connection *connection);
 
+/* After commands of it have run and their replies have been sent: keeps the input that is left, and
+ * closes it when it has come to its end. */
+void connection_settle(struct connection *connection, const char *rest, size_t len);
+/* client-output-limit in bytes. */
+size_t connection_output_limit(const struct connection *connection);
 /* Reads on, unless something keeps it from reading. */
 void connection_read_on(struct connection *connection);
 

@@ -7,11 +7,14 @@
 
 #include "connection.h"
 
+struct batch_rules;
+
 struct dialect {
     const char *name;     /* of the listener, for people */
     const char *too_many; /* the whole reply to a client over maxclients */
     /* Sets worker->parser up for the first byte of a command. NULL: the dialect keeps no state. */
     void (*begin)(struct connection *connection);
+    const struct batch_rules *rules; /* NULL: commands are run as they are read */
     /* Runs the commands in bytes[0 .. len) until one is incomplete or the connection is no longer
      * open. Returns how many bytes it is done with; worker->parser and worker->args[0] then say
      * where the rest stands. */

@@ -125,9 +125,16 @@ static void stop(struct connection *connection, const struct batch *batch)
         refuse(connection);
 }
 
+static bool may_wait(const char *bytes)
+{
+    (void)bytes;
+    return true;
+}
+
+static const struct batch_rules rules = {may_wait, parse, run_command, stop};
+
 static size_t run(struct connection *connection, char *bytes, size_t len)
 {
-    static const struct batch_rules rules = {parse, run_command, stop};
     return batch_run(connection, bytes, len, &rules);
 }
 
@@ -150,6 +157,7 @@ const struct dialect dialect_mc = {
     .name = "memcached protocol",
     .too_many = "ERROR Too many open connections\r\n",
     .begin = begin,
+    .rules = &rules,
     .run = run,
     .need_bytes = need_bytes,
     .is_inside = is_inside,

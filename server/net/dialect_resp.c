@@ -92,9 +92,15 @@ static void stop(struct connection *connection, const struct batch *batch)
         keep_first(connection_worker(connection), batch->count);
 }
 
+static bool may_wait(const char *bytes)
+{
+    return bytes[0] == '*'; /* an inline command is changed by parsing */
+}
+
+static const struct batch_rules rules = {may_wait, parse, run_command, stop};
+
 static size_t run(struct connection *connection, char *bytes, size_t len)
 {
-    static const struct batch_rules rules = {parse, run_command, stop};
     return batch_run(connection, bytes, len, &rules);
 }
 
@@ -113,6 +119,7 @@ const struct dialect dialect_resp = {
     .name = "Redis protocol",
     .too_many = "-ERR max number of clients reached\r\n",
     .begin = begin,
+    .rules = &rules,
     .run = run,
     .need_bytes = need_bytes,
     .refuse_long = refuse_long,

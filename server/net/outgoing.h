@@ -13,24 +13,33 @@ struct outgoing {
     uv_buf_t pieces[2 * SPLICES_MAX + 1]; /* from `first` on: not sent yet, none of them empty */
     unsigned first, count;
     size_t bytes; /* not sent yet */
+    bool is_part; /* of the reply buffer: the rest of that is for others */
 };
 
 void outgoing_splice(struct outgoing *outgoing, const struct ebb_buf *out,
                      const struct splices *splices);
 void outgoing_consume_some(struct outgoing *outgoing, size_t bytes);
 
+/* Bytes of the reply buffer without a splice. */
+static inline void outgoing_part(struct outgoing *outgoing, const struct ebb_buf *out, size_t at,
+                                 size_t bytes)
+{
+    outgoing->bytes = bytes;
+    outgoing->pieces[0] = (uv_buf_t){.base = ebb_buf_data(out) + at, .len = bytes};
+    outgoing->first = 0;
+    outgoing->count = bytes > 0;
+    outgoing->is_part = true;
+}
+
 /* Nearly always there is one piece, and it goes at once. */
 static inline void outgoing_init(struct outgoing *outgoing, const struct ebb_buf *out,
                                  const struct splices *splices)
 {
-    if (__builtin_expect(splices->count != 0, 0)) {
+    if (__builtin_expect(splices->count != 0, 0))
         outgoing_splice(outgoing, out, splices);
-        return;
-    }
-    outgoing->bytes = ebb_buf_len(out);
-    outgoing->pieces[0] = (uv_buf_t){.base = ebb_buf_data(out), .len = outgoing->bytes};
-    outgoing->first = 0;
-    outgoing->count = outgoing->bytes > 0;
+    else
+        outgoing_part(outgoing, out, 0, ebb_buf_len(out));
+    outgoing->is_part = false;
 }
 
 /* So many bytes have been sent. */

@@ -152,14 +152,15 @@ static bool move_content(struct ebb_buf *to, struct ebb_buf *from)
     return true;
 }
 
-/* Moves or copies what is left into the buffer. */
+/* Moves or copies what is left into the buffer. Only what is all of the worker's buffer can be
+ * moved. */
 static bool take(struct connection *connection, const struct outgoing *left, struct ebb_buf *to)
 {
     struct worker *worker = connection_worker(connection);
-    if (worker->splices.count > 0) {
+    if (worker->splices.count > 0)
         counter_add(&worker->counters.unspliced_bytes, left->bytes);
+    if (worker->splices.count > 0 || left->is_part)
         return outgoing_copy(left, to);
-    }
     ebb_buf_consume(&worker->out, ebb_buf_len(&worker->out) - left->bytes);
     return move_content(to, &worker->out);
 }
@@ -176,7 +177,7 @@ static struct unsent *unsent_create(size_t max_bytes)
 
 static void keep(struct connection *connection, const struct outgoing *left)
 {
-    size_t max_bytes = connection_worker(connection)->out.max_bytes;
+    size_t max_bytes = connection_output_limit(connection);
     bool is_first = !connection->unsent;
     if (is_first)
         connection->unsent = unsent_create(max_bytes);
@@ -216,6 +217,22 @@ static void send_now(struct connection *connection, struct outgoing *outgoing)
     }
 }
 
+static void send_or_keep(struct connection *connection, struct outgoing *outgoing)
+{
+    if (!connection->is_closing && !connection->unsent && outgoing->bytes > 0)
+        send_now(connection, outgoing);
+    if (!connection->is_closing && outgoing->bytes > 0)
+        keep(connection, outgoing);
+}
+
+void unsent_send(struct connection *connection, size_t at, size_t bytes)
+{
+    struct worker *worker = connection_worker(connection);
+    struct outgoing outgoing;
+    outgoing_part(&outgoing, &worker->out, at, bytes);
+    send_or_keep(connection, &outgoing);
+}
+
 void unsent_flush(struct connection *connection)
 {
     struct worker *worker = connection_worker(connection);
@@ -225,10 +242,7 @@ void unsent_flush(struct connection *connection)
     outgoing_init(&outgoing, &worker->out, &worker->splices);
     if (worker->splices.count > 0)
         counter_add(&worker->counters.spliced_bytes, worker->splices.bytes);
-    if (!connection->is_closing && !connection->unsent && outgoing.bytes > 0)
-        send_now(connection, &outgoing);
-    if (!connection->is_closing && outgoing.bytes > 0)
-        keep(connection, &outgoing);
+    send_or_keep(connection, &outgoing);
     ebb_buf_clear(&worker->out);
     if (worker->splices.count > 0)
         splices_release(&worker->splices, &worker->session);

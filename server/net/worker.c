@@ -14,6 +14,7 @@
 #include "../options.h"
 #include "claims.h"
 #include "connection.h"
+#include "gather.h"
 
 #define WORKER_STACK_BYTES (256u * 1024)
 #define TICK_MS            1000u
@@ -228,6 +229,7 @@ void worker_look(struct worker *worker)
 static void on_turn(uv_check_t *turn)
 {
     struct worker *worker = turn->data;
+    gather_run(worker);
     struct worker_timing *timing = &worker->timing;
     if (timing->turn_end_ns > timing->turn_start_ns && timing->turn_start_ns != 0)
         counters_record_stall(&worker->counters, timing->turn_end_ns - timing->turn_start_ns);
@@ -421,6 +423,11 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     }
     worker->loop.data = worker->wake.data = worker->tick.data = worker->turn.data = worker;
     init_buffers(worker);
+    worker->gather = gather_create();
+    if (!worker->gather) {
+        worker_release(worker);
+        return UV_ENOMEM;
+    }
     if (config->service->store)
         store_session_init(&worker->session, config->service->store);
     error = uv_async_init(&worker->loop, &worker->wake, on_wake);
@@ -447,6 +454,7 @@ void worker_release(struct worker *worker)
     release_buffers(worker);
     for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
         ebb_mc_command_release(&worker->mc_commands[i]);
+    gather_destroy(worker->gather);
     uv_mutex_destroy(&worker->mutex);
     uv_loop_close(&worker->loop);
 }

@@ -35,6 +35,7 @@
 
 struct admin;
 struct connection;
+struct gather;
 
 /* An accepted socket on its way to its worker. */
 struct handover {
@@ -78,7 +79,9 @@ struct worker {
     size_t connection_count;
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
 
-    char *in; /* WORKER_IN_BYTES, there only while in use */
+    char *in;              /* WORKER_IN_BYTES, there only while in use */
+    size_t in_used;        /* of it, by what is gathered */
+    struct gather *gather; /* commands that wait for the end of the turn */
     /* Buffers that long commands have come in with, for the next ones: their pages are there. */
     struct ebb_buf spares[WORKER_SPARES];
     bool was_spare_used;    /* since the last tick */

@@ -183,16 +183,23 @@ static inline uint64_t *index_segment(const struct index *index, uint64_t entry)
 /* Which slots of a bucket, masked, hold that word: a bit each. Looks at all of them, for which one
  * it is no processor can guess. */
 #if defined(__SSE2__) && !defined(EBB_HARD) /* hard tests the other one */
+/* For each half of two slots -1 or 0. */
+static inline __m128i pair_find(const __m128i *pair, __m128i masks, __m128i words)
+{
+    return _mm_cmpeq_epi32(_mm_and_si128(_mm_load_si128(pair), masks), words);
+}
+
 static inline unsigned bucket_find(const uint64_t *slots, uint64_t mask, uint64_t word)
 {
     const __m128i *pairs = (const __m128i *)slots;
     __m128i masks = _mm_set1_epi64x((long long)mask), words = _mm_set1_epi64x((long long)word);
-    __m128i equal[BUCKET_SLOTS / 2];
-    for (unsigned i = 0; i < BUCKET_SLOTS / 2; i++)
-        equal[i] = _mm_cmpeq_epi32(_mm_and_si128(_mm_load_si128(pairs + i), masks), words);
+    /* Written out, for no compiler unrolls it. */
+    __m128i low =
+                _mm_packs_epi32(pair_find(pairs, masks, words), pair_find(pairs + 1, masks, words)),
+            high = _mm_packs_epi32(pair_find(pairs + 2, masks, words),
+                                   pair_find(pairs + 3, masks, words));
     /* A byte for each half of a slot, then for each slot a word that is -1 if both are. */
-    __m128i halves =
-        _mm_packs_epi16(_mm_packs_epi32(equal[0], equal[1]), _mm_packs_epi32(equal[2], equal[3]));
+    __m128i halves = _mm_packs_epi16(low, high);
     __m128i whole = _mm_cmpeq_epi16(halves, _mm_set1_epi16(-1));
     return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(whole, _mm_setzero_si128()));
 }

@@ -106,36 +106,32 @@ static bool is_wanted(void *context, ebb_ref ref)
     const struct wanted *wanted = context;
     const struct store_key *key = wanted->key;
     struct item_view *item = wanted->item;
-    item_read(ebb_at(wanted->base, ref), item);
+    const char *data = ebb_at(wanted->base, ref);
+    __builtin_prefetch(data +
+                       CACHE_LINE_BYTES); /* the rest of a short value, while its key comes */
+    item_read(data, item);
     return item->meta.key_len == key->len && item->meta.database == key->database &&
            memcmp(item->key, key->data, key->len) == 0;
-}
-
-static inline bool find_any(struct shard *shard, const struct store_key *key, struct found *found)
-{
-    struct wanted wanted = {key, shard->base, &found->item};
-    if (!index_find(&shard->index, key->hash, is_wanted, &wanted, &found->at))
-        return false;
-    found->ref = slot_ref(*found->at.slot);
-    return true;
-}
-
-bool shard_find_any(struct shard *shard, const struct store_key *key, struct found *found)
-{
-    return find_any(shard, key, found);
 }
 
 bool shard_find(struct shard *shard, const struct store_key *key, int64_t now_ms,
                 struct found *found)
 {
-    if (!find_any(shard, key, found))
+    struct wanted wanted = {key, shard->base, &found->item};
+    if (!index_find(&shard->index, key->hash, is_wanted, &wanted, &found->at))
         return false;
+    found->ref = slot_ref(*found->at.slot);
     if (__builtin_expect(!item_is_dead(&found->item.meta, now_ms), 1))
         return true;
     stat_add(&shard->stats.expired_lazy, 1);
     stat_add(&shard->stats.expired_bytes, item_view_bytes(&found->item));
     shard_delete(shard, found);
     return false;
+}
+
+bool shard_find_any(struct shard *shard, const struct store_key *key, struct found *found)
+{
+    return shard_find(shard, key, INT64_MIN, found); /* when nothing was dead yet */
 }
 
 /* ---- counting ---- */

@@ -49,9 +49,9 @@ OBJ  := $(SRC:%.c=$(B)/%.o) $(B)/server/admin/assets_data.o $(LLHTTP_OBJ)
 CORE := $(filter-out $(B)/server/main.o,$(OBJ))
 SUPPORT := $(patsubst %.c,$(B)/%.o,$(wildcard tests/support/*.c))
 TIDE := $(patsubst %.c,$(B)/%.o,$(filter-out bench/tide/main.c,$(wildcard bench/tide/*.c))) \
-        $(patsubst %,$(B)/bench/%.o,histogram process values) $(B)/bench/tide/builtin_data.o $(B)/bench/tide/report_data.o
+        $(patsubst %,$(B)/bench/%.o,histogram metrics_text process values) $(B)/bench/tide/builtin_data.o $(B)/bench/tide/report_data.o
 # What the programs of bench/speed share.
-SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,arguments histogram proc process usage wire report workload values) \
+SPEED_COMMON := $(patsubst %.c,$(B)/%.o,$(wildcard $(patsubst %,bench/%.c,arguments histogram metrics_text proc process usage wire report workload values) \
                 $(patsubst %,bench/speed/%.c,drive events load)))
 TESTS := $(patsubst tests/%.c,$(B)/tests/%,$(wildcard tests/test_*.c))
 FORMATTED := $(wildcard alloc/*.[ch] proto/*.[ch] server/*.[ch] server/*/*.[ch] tests/*.[ch] \
@@ -216,7 +216,7 @@ $(B)/bench/memory: $(filter-out $(B)/bench/alloc% $(B)/bench/bed.o $(B)/bench/hi
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits proc process usage wire report workload values)
+$(B)/bench/hits: $(patsubst %,$(B)/bench/%.o,hits metrics_text proc process usage wire report workload values)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 

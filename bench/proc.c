@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <math.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -15,6 +16,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "metrics_text.h"
 #include "workload.h"
 
 #define READY_MS       20000
@@ -324,13 +326,8 @@ char *proc_metrics(const struct proc *proc)
                     "GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", NULL);
 }
 
-double metrics_number(const char *metrics, const char *name)
+double proc_metric(const char *metrics, const char *name)
 {
-    size_t length = strlen(name);
-    for (const char *line = metrics; line != NULL; line = strchr(line, '\n')) {
-        line += *line == '\n';
-        if (strncmp(line, name, length) == 0 && line[length] == ' ')
-            return strtod(line + length, NULL);
-    }
-    return 0;
+    double number = metrics != NULL ? metrics_number(metrics, name) : NAN;
+    return isnan(number) ? 0 : number;
 }

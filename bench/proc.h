@@ -74,6 +74,6 @@ void sampler_stop(struct sampler *sampler);
 /* A text of /metrics, NULL for a server that has none. The caller frees it. */
 char *proc_metrics(const struct proc *proc);
 /* The sample with that name (and labels); 0 when the text is NULL or has none. */
-double metrics_number(const char *metrics, const char *name);
+double proc_metric(const char *metrics, const char *name);
 
 #endif

@@ -49,10 +49,10 @@ static void show_parts(struct stage *stage, const char *when, uint64_t rss)
                     strtod(number + 1, NULL) / MIB);
     }
     fprintf(stderr, " | moved %.1f reclaimable %.1f keep %.1f window %.1f s\n",
-            metrics_number(metrics, "ebb_compaction_moved_bytes_total") / MIB,
-            metrics_number(metrics, "ebb_compaction_reclaimable_bytes") / MIB,
-            metrics_number(metrics, "ebb_trim_hysteresis_bytes") / MIB,
-            metrics_number(metrics, "ebb_trim_window_seconds"));
+            proc_metric(metrics, "ebb_compaction_moved_bytes_total") / MIB,
+            proc_metric(metrics, "ebb_compaction_reclaimable_bytes") / MIB,
+            proc_metric(metrics, "ebb_trim_hysteresis_bytes") / MIB,
+            proc_metric(metrics, "ebb_trim_window_seconds"));
     free(metrics);
 }
 
@@ -67,7 +67,7 @@ uint64_t stage_rss(struct stage *stage, const char *when)
 static double metric(const struct stage *stage, const char *name)
 {
     char *metrics = proc_metrics(&stage->proc);
-    double number = metrics_number(metrics, name);
+    double number = proc_metric(metrics, name);
     free(metrics);
     return number;
 }

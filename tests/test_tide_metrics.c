@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../bench/metrics_text.h"
 #include "../bench/tide/gauge.h"
 #include "../bench/tide/metrics.h"
 

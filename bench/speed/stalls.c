@@ -270,7 +270,7 @@ static void count(const struct trial *trial, double *counted, double sign)
 {
     char *metrics = proc_metrics(&trial->proc);
     for (size_t c = 0; c < COUNTER_COUNT; c++)
-        counted[c] += sign * metrics_number(metrics, counters[c].metric);
+        counted[c] += sign * proc_metric(metrics, counters[c].metric);
     free(metrics);
 }
 

@@ -78,7 +78,7 @@ static double count(const struct crew *crew, const char *metric)
     double sum = 0;
     for (unsigned p = 0; p < crew->process_count; p++) {
         char *metrics = proc_metrics(&crew->procs[p]);
-        sum += metrics_number(metrics, metric);
+        sum += proc_metric(metrics, metric);
         free(metrics);
     }
     return sum;

@@ -10,6 +10,8 @@
 #include <sys/time.h>
 #include <unistd.h>
 
+#include "../metrics_text.h"
+
 #define ASK_SECONDS 2
 #define HOST_MAX    256
 #define PORT_MAX    8
@@ -27,25 +29,6 @@ static const struct names {
 #define KNOWN_COUNT (sizeof known / sizeof known[0])
 
 /* ---- the page ---- */
-
-double metrics_number(const char *page, const char *name)
-{
-    size_t length = strlen(name);
-    for (const char *at = page; (at = strstr(at, name)) != NULL; at += length) {
-        const char *value = at + length;
-        char *end;
-        if (at != page && at[-1] != '\n')
-            continue;
-        if (*value == '{') { /* a label may have any character, what is behind them none of these */
-            const char *last = memrchr(value, '}', strcspn(value, "\n"));
-            value = last != NULL ? last + 1 : "";
-        } else if (*value != ' ')
-            continue;
-        double number = strtod(value, &end);
-        return end == value ? NAN : number;
-    }
-    return NAN;
-}
 
 int metrics_choose_names(struct metrics *metrics, const char *page, char error[], size_t error_size)
 {

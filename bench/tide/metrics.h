@@ -31,8 +31,6 @@ int metrics_choose(struct metrics *metrics, char error[], size_t error_size);
 bool metrics_fetch(void *context, struct reading *reading);
 void metrics_release(struct metrics *metrics);
 
-/* The value of the first sample of that name, NAN if there is none. */
-double metrics_number(const char *page, const char *name);
 /* Which names a page has for the server, in resident_name and cpu_names. 0, or -1 as above. */
 int metrics_choose_names(struct metrics *metrics, const char *page, char error[],
                          size_t error_size);

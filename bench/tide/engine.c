@@ -39,8 +39,12 @@ __attribute__((format(printf, 2, 3))) static void fail(struct engine *engine, co
 
 static void fail_without_figures(struct engine *engine)
 {
-    fail(engine, engine->source->kind == SOURCE_PROCESS ? "the server's process is gone"
-                                                        : "no more figures of the server's memory");
+    char where[300];
+    source_text(engine->source, where, sizeof where);
+    if (engine->source->kind == SOURCE_PROCESS)
+        fail(engine, "the server's process is gone");
+    else
+        fail(engine, "no more figures of the server's memory from %s", where);
 }
 
 static const struct phase *phase_of(const struct engine *engine)
@@ -64,14 +68,14 @@ static void note_missing(struct engine *engine, const struct asked *asked)
 
 static void on_reply(void *context, const struct asked *asked, const struct reply *reply)
 {
+    static const char *const verbs[] = {"write", "read", "delete"};
     struct engine *engine = context;
     engine->in_flight--;
     engine->counts.operations++;
     if (reply->status == REPLY_REFUSED) {
         engine->counts.errors++;
-        if (asked->verb == VERB_SET)
-            fail(engine, "the server refused a value: %.*s", (int)(reply->length % 100),
-                 reply->data);
+        fail(engine, "the server refused a %s: %.*s", verbs[asked->verb],
+             reply->length < 100 ? (int)reply->length : 100, reply->data);
     } else if (reply->status == REPLY_MISSING) {
         note_missing(engine, asked);
     } else if (reply->status == REPLY_VALUE) {
@@ -139,8 +143,8 @@ static void measure_phase(struct engine *engine)
     outcome->cpu_seconds = reading.cpu_seconds - engine->phase_reading.cpu_seconds;
     outcome->faults = reading.faults - engine->phase_reading.faults;
     outcome->stall = pulse_take(&engine->pulse);
-    outcome->server_live_bytes = server_live_bytes(engine->address, engine->protocol);
-    outcome->server_items = server_items(engine->address, engine->protocol);
+    outcome->server_live_bytes = peer_live_bytes(engine->peer);
+    outcome->server_items = peer_items(engine->peer);
 }
 
 /* For a server that counts its keys but not their bytes, as Redis: so many, each as long as what
@@ -300,6 +304,8 @@ static void take_sample(struct engine *engine)
                               (double)engine->counts.operations,
                               pulse_longest(&engine->pulse)};
     note_follow(engine, sample);
+    if (pulse_is_lost(&engine->pulse))
+        fail(engine, "lost the connection of the probe");
     if (sample->stall > PATIENCE_SECONDS)
         fail(engine, "no reply for %d seconds", PATIENCE_SECONDS);
     if (engine->on_sample != NULL)
@@ -328,6 +334,7 @@ static void on_signal(uv_signal_t *signal, int number)
 
 static int open_lanes(struct engine *engine)
 {
+    char error[300];
     engine->lanes = calloc(engine->lane_count, sizeof *engine->lanes);
     engine->polls = calloc(engine->lane_count, sizeof *engine->polls);
     if (engine->lanes == NULL || engine->polls == NULL) {
@@ -335,9 +342,9 @@ static int open_lanes(struct engine *engine)
         return -1;
     }
     for (unsigned i = 0; i < engine->lane_count; i++)
-        if (lane_open(&engine->lanes[i], engine->address, engine->protocol, engine->depth,
-                      engine->scenario->key_lengths) < 0) {
-            snprintf(engine->error, sizeof engine->error, "no connection: %s", strerror(errno));
+        if (lane_open(&engine->lanes[i], engine->peer, engine->depth, engine->scenario->key_lengths,
+                      error, sizeof error) < 0) {
+            snprintf(engine->error, sizeof engine->error, "no connection: %s", error);
             engine->lane_count = i;
             return -1;
         }
@@ -374,12 +381,13 @@ static void close_handle(uv_handle_t *handle, void *context)
 int engine_run(struct engine *engine)
 {
     struct reading idle;
+    char error[300];
     model_init(&engine->model, engine->scenario->key_lengths);
     engine->prng = prng_seeded(engine->seed);
     if (open_lanes(engine) < 0)
         return -1;
-    if (pulse_start(&engine->pulse, engine->address, engine->protocol) < 0) {
-        snprintf(engine->error, sizeof engine->error, "no connection for the pulse");
+    if (pulse_start(&engine->pulse, engine->peer, error, sizeof error) < 0) {
+        snprintf(engine->error, sizeof engine->error, "no probe: %s", error);
         return -1;
     }
     start_loop(engine);

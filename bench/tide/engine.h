@@ -7,7 +7,6 @@
 #ifndef EBB_TIDE_ENGINE_H
 #define EBB_TIDE_ENGINE_H
 
-#include <netdb.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,6 +14,7 @@
 
 #include "lane.h"
 #include "model.h"
+#include "peer.h"
 #include "popularity.h"
 #include "pulse.h"
 #include "scenario.h"
@@ -50,9 +50,8 @@ enum stage { STAGE_WORK, STAGE_SETTLE, STAGE_VERIFY };
 struct engine {
     /* given */
     const struct scenario *scenario;
-    const struct addrinfo *address;
+    const struct peer *peer;
     struct source *source;
-    enum protocol protocol;
     unsigned lane_count, depth;
     uint64_t seed;
     bool is_evicting;
@@ -64,7 +63,7 @@ struct engine {
     struct sample *samples;
     size_t sample_count, sample_capacity;
     struct counts counts;
-    char error[160]; /* why it ended early, "" */
+    char error[400]; /* why it ended early, "" */
     /* the work */
     uv_loop_t loop;
     uv_timer_t tick;

@@ -8,9 +8,10 @@
 
 #define PERIOD_MS      50
 #define PATIENCE_MS    10000
-#define FRESH_NS       250000000u
+#define FRESH_NS       UINT64_C(250000000)
 #define NS_OF_A_MS     1000000
 #define NS_OF_A_SECOND 1000000000
+#define PATIENCE_NS    (UINT64_C(1000000) * PATIENCE_MS)
 
 static struct timespec in_ms(long ms)
 {
@@ -79,12 +80,14 @@ void gauge_stop(struct gauge *gauge)
 bool gauge_read(struct gauge *gauge, bool is_fresh, struct reading *reading)
 {
     struct timespec limit = in_ms(PATIENCE_MS);
-    pthread_mutex_lock(&gauge->mutex);
-    uint64_t wanted_ns = is_fresh ? clock_ns() + FRESH_NS : 1;
+    uint64_t now = clock_ns(), least = is_fresh            ? now + FRESH_NS
+                                       : now > PATIENCE_NS ? now - PATIENCE_NS
+                                                           : 1;
     int status = 0;
-    while (is_fresh && gauge->asked_ns < wanted_ns && status == 0)
+    pthread_mutex_lock(&gauge->mutex);
+    while (is_fresh && gauge->asked_ns < least && status == 0)
         status = pthread_cond_timedwait(&gauge->changed, &gauge->mutex, &limit);
-    bool is_there = gauge->asked_ns >= wanted_ns;
+    bool is_there = gauge->asked_ns != 0 && gauge->asked_ns >= least;
     *reading = gauge->latest;
     pthread_mutex_unlock(&gauge->mutex);
     return is_there;

@@ -33,7 +33,7 @@ int gauge_start(struct gauge *gauge, gauge_fetch fetch, void *context);
 void gauge_stop(struct gauge *gauge);
 /* The latest answer; with is_fresh one to a question a quarter of a second after this call, for
  * which it waits ten seconds at most: servers and exporters look some times a second at most, and
- * what they say then may be so old. false: there is none. */
+ * what they say then may be so old. false: there is none, or none of the last ten seconds. */
 bool gauge_read(struct gauge *gauge, bool is_fresh, struct reading *reading);
 
 #endif

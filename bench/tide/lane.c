@@ -4,8 +4,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -15,34 +14,22 @@
 #define HEAD_BYTES     160 /* of a command, without key and value */
 #define LINE_BYTES_MAX 8192
 
-const char *protocol_name(enum protocol protocol)
-{
-    static const char *const names[] = {"resp", "memcached", "meta"};
-    return names[protocol];
-}
-
 /* ---- life ---- */
 
-int lane_open(struct lane *lane, const struct addrinfo *address, enum protocol protocol,
-              unsigned depth, struct sizes key_lengths)
+int lane_open(struct lane *lane, const struct peer *peer, unsigned depth, struct sizes key_lengths,
+              char error[], size_t error_size)
 {
-    int on = 1, descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    *lane = (struct lane){.descriptor = descriptor,
-                          .protocol = protocol,
+    *lane = (struct lane){.descriptor = peer_connect(peer, error, error_size),
+                          .protocol = peer->protocol,
                           .depth = depth < LANE_DEPTH_MAX ? depth : LANE_DEPTH_MAX,
                           .key_lengths = key_lengths};
-    if (descriptor < 0)
+    if (lane->descriptor < 0)
         return -1;
-    if (connect(descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
-        fcntl(descriptor, F_SETFL, O_NONBLOCK) != 0) {
-        int cause = errno;
-        close(descriptor);
-        lane->descriptor = -1;
-        errno = cause;
-        return -1;
-    }
-    setsockopt(descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return 0;
+    if (fcntl(lane->descriptor, F_SETFL, O_NONBLOCK) == 0)
+        return 0;
+    snprintf(error, error_size, "%s", strerror(errno));
+    lane_close(lane);
+    return -1;
 }
 
 void lane_close(struct lane *lane)

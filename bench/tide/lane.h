@@ -10,14 +10,12 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <netdb.h>
 
 #include "model.h"
+#include "peer.h"
 
 #define LANE_DEPTH_MAX 1024
 
-enum protocol { PROTOCOL_RESP, PROTOCOL_MEMCACHED, PROTOCOL_META /* memcached's ms, mg, md */ };
-#define PROTOCOL_COUNT 3
 enum verb { VERB_SET, VERB_GET, VERB_DELETE };
 
 enum reply_status {
@@ -52,12 +50,9 @@ struct lane {
 
 typedef void (*lane_on_reply)(void *context, const struct asked *asked, const struct reply *reply);
 
-/* As in --protocol. */
-const char *protocol_name(enum protocol protocol);
-
-/* Connects, blocking. 0, or -1 with errno. */
-int lane_open(struct lane *lane, const struct addrinfo *address, enum protocol protocol,
-              unsigned depth, struct sizes key_lengths);
+/* Connects, blocking. 0, or -1 with why in `error`. */
+int lane_open(struct lane *lane, const struct peer *peer, unsigned depth, struct sizes key_lengths,
+              char error[], size_t error_size);
 void lane_close(struct lane *lane);
 
 static inline bool lane_is_full(const struct lane *lane)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* main.c: tide's command line. */
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -67,6 +68,7 @@ static int finish(int status)
 int main(int argc, char **argv)
 {
     const char *word = argc > 1 ? argv[1] : "";
+    signal(SIGPIPE, SIG_IGN); /* a pipe that nobody reads to its end is no reason to lose a run */
     if (strcmp(word, "run") == 0)
         return finish(run_main(argc - 1, argv + 1));
     if (strcmp(word, "compare") == 0)

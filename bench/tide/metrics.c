@@ -7,14 +7,10 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "../metrics_text.h"
-
-#define ASK_SECONDS 2
-#define HOST_MAX    256
-#define PORT_MAX    8
+#include "address.h"
 
 /* An exporter has figures of its own under the plain names: those of the server go first. */
 static const struct names {
@@ -61,31 +57,25 @@ int metrics_open(struct metrics *metrics, const char *url, char error[], size_t 
 {
     static const char scheme[] = "http://";
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    char host[HOST_MAX], port[PORT_MAX] = "80";
+    char host[ADDRESS_HOST_SIZE], port[ADDRESS_PORT_SIZE] = "80";
     *metrics = (struct metrics){.url = url};
-    const char *authority = url + strlen(scheme);
     if (strncmp(url, scheme, strlen(scheme)) != 0 || strpbrk(url, " \t\r\n") != NULL) {
         snprintf(error, error_size, "--metrics is http://HOST[:PORT]/PATH, not %s", url);
         return -1;
     }
+    const char *authority = url + strlen(scheme);
     size_t length = strcspn(authority, "/?#");
     const char *path = authority[length] == '/' ? authority + length : "/metrics";
-    bool is_bracketed = *authority == '[';
-    size_t host_length = is_bracketed ? strcspn(authority + 1, "]") : strcspn(authority, ":/?#");
-    const char *behind = authority + host_length + (is_bracketed ? 2 : 0);
-    if (host_length == 0 || host_length >= sizeof host || behind > authority + length ||
-        (size_t)(authority + length - behind) >= sizeof port) {
+    if (!address_split(authority, length, host, port)) {
         snprintf(error, error_size, "no host in %s", url);
         return -1;
     }
-    snprintf(host, sizeof host, "%.*s", (int)host_length, authority + is_bracketed);
-    if (*behind == ':')
-        snprintf(port, sizeof port, "%.*s", (int)(authority + length - behind - 1), behind + 1);
     int status = getaddrinfo(host, port, &hints, &metrics->address);
     if (status != 0) {
         snprintf(error, error_size, "%s: %s", url, gai_strerror(status));
         return -1;
     }
+    metrics->chosen = address_choose(metrics->address);
     metrics->page = malloc(METRICS_BYTES_MAX);
     int used = snprintf(metrics->request, sizeof metrics->request,
                         "GET %s HTTP/1.0\r\nHost: %.*s\r\nAccept: text/plain\r\n\r\n", path,
@@ -108,17 +98,12 @@ void metrics_release(struct metrics *metrics)
 /* The body, NULL if there is none. */
 static const char *ask(struct metrics *metrics)
 {
-    const struct addrinfo *to = metrics->address;
-    struct timeval patience = {.tv_sec = ASK_SECONDS};
-    int descriptor = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int descriptor = address_connect(metrics->chosen);
     size_t length = 0;
     ssize_t got = -1;
     if (descriptor < 0)
         return NULL;
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(descriptor, to->ai_addr, to->ai_addrlen) == 0 &&
-        send(descriptor, metrics->request, strlen(metrics->request), MSG_NOSIGNAL) > 0)
+    if (send(descriptor, metrics->request, strlen(metrics->request), MSG_NOSIGNAL) > 0)
         while ((got = recv(descriptor, metrics->page + length, METRICS_BYTES_MAX - 1 - length, 0)) >
                0)
             length += (size_t)got;

@@ -14,8 +14,9 @@
 #define METRICS_BYTES_MAX (1u << 20) /* of a page */
 
 struct metrics {
-    const char *url; /* the caller's */
-    struct addrinfo *address;
+    const char *url;          /* the caller's */
+    struct addrinfo *address; /* all of the host's */
+    const struct addrinfo *chosen;
     char request[1024];
     char *page; /* METRICS_BYTES_MAX */
     const char *resident_name,

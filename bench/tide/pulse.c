@@ -4,9 +4,8 @@
 
 #include <errno.h>
 #include <math.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -114,23 +113,23 @@ static void *run(void *context)
     __atomic_store_n(&pulse->due_ns, questions.first_ns, __ATOMIC_RELAXED);
     while (!__atomic_load_n(&pulse->is_stopping, __ATOMIC_RELAXED)) {
         wait_for_either(pulse, &questions);
-        if (!hear(pulse, &questions) || !ask(pulse, &questions))
+        if (!hear(pulse, &questions) || !ask(pulse, &questions)) {
+            __atomic_store_n(&pulse->is_lost, true, __ATOMIC_RELAXED);
             break;
+        }
     }
     __atomic_store_n(&pulse->due_ns, 0, __ATOMIC_RELAXED);
     return NULL;
 }
 
-int pulse_start(struct pulse *pulse, const struct addrinfo *address, enum protocol protocol)
+int pulse_start(struct pulse *pulse, const struct peer *peer, char error[], size_t error_size)
 {
-    *pulse = (struct pulse){.protocol = protocol, .mutex = PTHREAD_MUTEX_INITIALIZER};
-    pulse->descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    *pulse = (struct pulse){.protocol = peer->protocol, .mutex = PTHREAD_MUTEX_INITIALIZER};
+    pulse->descriptor = peer_connect(peer, error, error_size);
     if (pulse->descriptor < 0)
         return -1;
-    int on = 1;
-    setsockopt(pulse->descriptor, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    if (connect(pulse->descriptor, address->ai_addr, address->ai_addrlen) != 0 ||
-        pthread_create(&pulse->thread, NULL, run, pulse) != 0) {
+    snprintf(error, error_size, "no thread for the probe");
+    if (pthread_create(&pulse->thread, NULL, run, pulse) != 0) {
         close(pulse->descriptor);
         return -1;
     }
@@ -156,6 +155,11 @@ void pulse_stop(struct pulse *pulse)
 }
 
 /* ---- figures ---- */
+
+bool pulse_is_lost(const struct pulse *pulse)
+{
+    return __atomic_load_n(&pulse->is_lost, __ATOMIC_RELAXED);
+}
 
 double pulse_longest(struct pulse *pulse)
 {

@@ -10,24 +10,24 @@
 #ifndef EBB_TIDE_PULSE_H
 #define EBB_TIDE_PULSE_H
 
-#include <netdb.h>
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "../histogram.h"
-#include "lane.h"
+#include "peer.h"
 
 struct pulse {
     pthread_t thread, sleeper;
     int descriptor;
     enum protocol protocol;
-    bool is_stopping, is_running; /* atomic: is_stopping */
-    uint64_t due_ns;              /* of the oldest without an answer, atomic; 0: none */
-    uint64_t overslept_ns;        /* the sleeper's longest since it was last taken, atomic */
-    pthread_mutex_t mutex;        /* guards the next two */
-    uint64_t longest_ns;          /* since it was last asked for */
-    struct histogram delays;      /* since they were last taken */
+    bool is_stopping, is_lost; /* atomic; lost: the connection, while it was not stopping */
+    bool is_running;
+    uint64_t due_ns;         /* of the oldest without an answer, atomic; 0: none */
+    uint64_t overslept_ns;   /* the sleeper's longest since it was last taken, atomic */
+    pthread_mutex_t mutex;   /* guards the next two */
+    uint64_t longest_ns;     /* since it was last asked for */
+    struct histogram delays; /* since they were last taken */
 };
 
 struct pulse_result {
@@ -35,9 +35,11 @@ struct pulse_result {
     double overslept_seconds;         /* the longest */
 };
 
-/* 0, or -1 if there is no connection or no thread. */
-int pulse_start(struct pulse *pulse, const struct addrinfo *address, enum protocol protocol);
+/* 0, or -1 with why in `error`: no connection, no thread. */
+int pulse_start(struct pulse *pulse, const struct peer *peer, char error[], size_t error_size);
 void pulse_stop(struct pulse *pulse);
+/* Whether its connection has ended: there are no more delays then. */
+bool pulse_is_lost(const struct pulse *pulse);
 /* The longest delay since the last call, one still going on included. */
 double pulse_longest(struct pulse *pulse);
 /* Takes all delays since the last call. */

@@ -4,20 +4,17 @@
 #include "report.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <math.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <unistd.h>
 
+#include "output.h"
 #include "run_file.h"
 #include "thin.h"
 
 #define REPORT_PIXELS_MAX 2560 /* the widest screen that shows every peak at first sight */
-#define REPORT_FILE_MODE  0666 /* less the umask */
 
 extern const char report_head[], report_head_end[], report_tail[], report_tail_end[];
 
@@ -121,47 +118,18 @@ static int write_page(FILE *file, char *const run_paths[], int count, char error
 
 /* ---- the file ---- */
 
-static int refuse(const char *path, int number, char error[], size_t error_size)
-{
-    snprintf(error, error_size, "%s: %s", path, strerror(number));
-    return -1;
-}
-
-/* A device or a pipe is written to as it is; a file is made beside the old one and takes its place.
- */
-static bool is_replaceable(const char *path)
-{
-    struct stat there;
-    return stat(path, &there) < 0 || S_ISREG(there.st_mode);
-}
-
 int report_write(const char *html_path, char *const run_paths[], int count, char error[],
                  size_t error_size)
 {
-    bool is_beside = is_replaceable(html_path);
-    char *path = NULL;
-    if (asprintf(&path, is_beside ? "%s.%d.part" : "%s", html_path, (int)getpid()) < 0)
-        return refuse(html_path, ENOMEM, error, error_size);
-    int flags = O_WRONLY | O_CLOEXEC | (is_beside ? O_CREAT | O_TRUNC : 0);
-    int descriptor = open(path, flags, REPORT_FILE_MODE);
-    FILE *file = descriptor < 0 ? NULL : fdopen(descriptor, "w");
-    int status = file == NULL ? refuse(html_path, errno, error, error_size) : 0;
-    if (file != NULL) {
-        error[0] = '\0';
+    struct output output;
+    int status = output_open(&output, html_path);
+    error[0] = '\0';
+    if (status == 0) {
         errno = 0;
-        status = write_page(file, run_paths, count, error, error_size);
-        int number = errno;
-        if (fclose(file) != 0 && status == 0) {
-            number = errno;
-            status = -1;
-        }
-        if (status < 0 && error[0] == '\0')
-            refuse(html_path, number == 0 ? EIO : number, error, error_size);
-        if (status == 0 && is_beside && rename(path, html_path) < 0)
-            status = refuse(html_path, errno, error, error_size);
-        if (status < 0 && is_beside)
-            unlink(path);
+        bool is_all = write_page(output.file, run_paths, count, error, error_size) == 0;
+        status = output_close(&output, is_all);
     }
-    free(path);
+    if (status < 0 && error[0] == '\0')
+        snprintf(error, error_size, "%s: %s", html_path, strerror(errno == 0 ? EIO : errno));
     return status;
 }

@@ -9,12 +9,14 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
+#include "output.h"
 #include "run_file.h"
 #include "verdicts.h"
 
 #define MIB                (1024.0 * 1024)
 #define LOAD_SECONDS_LEAST 0.1 /* of a phase, to be judged by */
 #define LOAD_SHARE_BUSY    0.9
+#define LIVE_OFF_MOST      0.01
 
 static json_t *number(double value)
 {
@@ -37,6 +39,14 @@ static double over(double value, double base)
     return base > 0 ? value / base : NAN;
 }
 
+/* By what part of the live bytes, or of the phase's highest if none are left, the server's count of
+ * them differs. */
+static double live_off(const struct outcome *outcome)
+{
+    double live = (double)outcome->live_bytes, difference = fabs(outcome->server_live_bytes - live);
+    return difference == 0 ? 0 : over(difference, live > 0 ? live : outcome->peak_live);
+}
+
 /* ---- JSON ---- */
 
 static json_t *phase_object(const struct engine *engine, size_t at)
@@ -45,7 +55,7 @@ static json_t *phase_object(const struct engine *engine, size_t at)
     const struct outcome *outcome = &engine->outcomes[at];
     const struct counts *counts = &outcome->counts;
     return json_pack(
-        "{ss ss sf sf sI sI so so so so so so so sI sI sI sI so so so so sI sI so so so so}",
+        "{ss ss sf sf sI sI so so so so so so so sI sI sI sI so so so so sI sI so so so so so}",
         "name", phase->name, "kind", phase_kind_name(phase->kind), "start_seconds",
         outcome->start_seconds, "end_seconds", outcome->end_seconds, "live_bytes",
         (json_int_t)outcome->live_bytes, "items", (json_int_t)outcome->items, "server_live_bytes",
@@ -62,7 +72,7 @@ static json_t *phase_object(const struct engine *engine, size_t at)
         (json_int_t)counts->wrong, "missing", (json_int_t)counts->missing, "work_seconds",
         number(outcome->work_seconds), "work_operations", whole((double)outcome->work_operations),
         "load_cpu_seconds", number(outcome->load_cpu_seconds), "overslept_seconds",
-        number(outcome->stall.overslept_seconds));
+        number(outcome->stall.overslept_seconds), "live_off", number(live_off(outcome)));
 }
 
 /* ---- samples ---- */
@@ -111,10 +121,10 @@ static json_t *server_object(const struct engine *engine, const struct run_facts
 {
     char source[256];
     source_text(engine->source, source, sizeof source);
-    return json_pack("{so so ss so ss so so so}", "name", text(facts->server_name), "version",
-                     text(facts->server_version), "protocol", protocol_name(engine->protocol),
-                     "address", text(facts->address), "memory_source", source, "pid",
-                     engine->source->kind == SOURCE_PROCESS ? json_integer(facts->pid)
+    return json_pack("{so so ss so ss so so so}", "name", text(facts->host->name), "version",
+                     text(facts->host->version), "protocol", protocol_name(engine->peer->protocol),
+                     "address", text(facts->host->address), "memory_source", source, "pid",
+                     engine->source->kind == SOURCE_PROCESS ? json_integer(facts->host->pid)
                                                             : json_null(),
                      "command", text(facts->command), "label", text(facts->label));
 }
@@ -156,31 +166,23 @@ json_t *result_make(const struct engine *engine, const struct run_facts *facts)
                      samples_object(engine), "totals", totals_object(engine));
 }
 
-/* 0 if all of it is on its way to the disk. */
-static int close_file(FILE *file, bool is_written)
-{
-    bool is_flushed = fflush(file) == 0 && !ferror(file);
-    int cause = errno;
-    fclose(file);
-    errno = cause;
-    return is_written && is_flushed ? 0 : -1;
-}
-
 int result_write_json(const json_t *result, const char *path)
 {
-    FILE *file = fopen(path, "w");
-    if (file == NULL)
+    struct output output;
+    if (output_open(&output, path) < 0)
         return -1;
-    return close_file(file, json_dumpf(result, file, JSON_REAL_PRECISION(9)) == 0);
+    bool is_all = json_dumpf(result, output.file, JSON_REAL_PRECISION(9)) == 0;
+    return output_close(&output, is_all);
 }
 
 /* ---- CSV, text ---- */
 
 int result_write_csv(const struct engine *engine, const char *path)
 {
-    FILE *file = fopen(path, "w");
-    if (file == NULL)
+    struct output output;
+    if (output_open(&output, path) < 0)
         return -1;
+    FILE *file = output.file;
     for (size_t c = 0; c < COLUMN_COUNT; c++)
         fprintf(file, "%s%s", c > 0 ? "," : "", columns[c].name);
     fputc('\n', file);
@@ -193,7 +195,7 @@ int result_write_csv(const struct engine *engine, const char *path)
         }
         fputc('\n', file);
     }
-    return close_file(file, true);
+    return output_close(&output, true);
 }
 
 /* What tide cost itself: whether it was what held the server up. */
@@ -239,6 +241,18 @@ static void print_machine(const struct run_file *run, FILE *file)
                 longest * 1e3, run_file_phase_name(run, where));
 }
 
+/* memcached counts what has expired until it comes across it; else the figures are not of what tide
+ * wrote. */
+static void print_agreement(const struct run_file *run, FILE *file)
+{
+    for (size_t i = 0; i < run_file_phase_count(run); i++) {
+        double off = run_file_phase_number(run, i, "live_off");
+        if (off > LIVE_OFF_MOST)
+            fprintf(file, "live bytes: by the server's own count %.1f %% off (%s)\n", off * 100,
+                    run_file_phase_name(run, i));
+    }
+}
+
 int result_print(json_t *result, FILE *file)
 {
     struct run_file run;
@@ -250,6 +264,7 @@ int result_print(json_t *result, FILE *file)
     verdicts_print(&run, 1, file);
     print_load(&run, file);
     print_machine(&run, file);
+    print_agreement(&run, file);
     run_file_release(&run);
     return 0;
 }

@@ -4,31 +4,23 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <limits.h>
-#include <stdarg.h>
-#include <math.h>
-#include <netdb.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
-#include "../process.h"
 #include "builtin.h"
 #include "chart.h"
 #include "engine.h"
+#include "host.h"
+#include "output.h"
 #include "progress.h"
+#include "refuse.h"
 #include "report.h"
 #include "result.h"
-#include "spawn.h"
 
-#define EXIT_REFUSED  2
-#define READY_STEPS   2000
-#define READY_STEP_US 10000
-#define TEXT_MAX      (1u << 20)
-#define ANSWER_BYTES  65536
+#define EXIT_REFUSED 2
+#define TEXT_MAX     (1u << 20)
 
 static const char help[] =
     "tide run SCENARIO (--server HOST:PORT | --spawn COMMAND) [OPTION]...\n"
@@ -39,6 +31,8 @@ static const char help[] =
     "  -S, --spawn COMMAND     start it, %p in the command is a free port; it is ended after\n"
     "  -P, --protocol NAME     resp (the default), memcached, or meta (memcached's ms, mg, md)\n"
     "  -p, --pid N             whose memory is read (default: the server's, if it runs here)\n"
+    "  -a, --pass PASSWORD     the server's; better in the environment, as TIDE_AUTH\n"
+    "      --user NAME         whose password it is, if the server has several users\n"
     "  -m, --metrics URL       read memory there: Ebb's page of metrics or an exporter's\n"
     "                          (default for a server elsewhere: its INFO)\n"
     "  -x, --scale N           multiplies all sizes and counts of the scenario (default 1)\n"
@@ -59,43 +53,31 @@ static const char help[] =
     "seen until then is written in any case.\n";
 
 struct run {
-    const char *server, *spawn, *metrics, *json, *csv, *report;
+    struct host host;
+    const char *json, *csv, *report;
     char report_json[4096]; /* where the report's figures are, without --json */
     struct chart chart;
     double scale, time_scale;
     struct progress progress;
-    pid_t pid;      /* given or spawned; 0 */
-    double own_pid; /* the server's word; NAN */
-    bool is_ours;
-    char *text; /* of the scenario, to be freed */
-    char address_text[280];
-    struct addrinfo *address;
+    char *text;    /* of the scenario, to be freed */
+    char *command; /* the host's as it may be seen, to be freed */
+    char password[PEER_SECRET_MAX + 1];
     struct scenario scenario;
-    struct source source;
     struct engine engine;
     struct run_facts facts;
 };
 
-__attribute__((format(printf, 1, 2))) static int refuse(const char *format, ...)
-{
-    va_list arguments;
-    va_start(arguments, format);
-    fputs("tide: ", stderr);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
-    va_end(arguments);
-    return -1;
-}
-
 /* ---- options ---- */
 
-enum { SEED = 256, CSV, TIME_SCALE };
+enum { SEED = 256, CSV, TIME_SCALE, USER };
 
 static const struct option rows[] = {
     {"server", required_argument, NULL, 's'},
     {"spawn", required_argument, NULL, 'S'},
     {"protocol", required_argument, NULL, 'P'},
     {"pid", required_argument, NULL, 'p'},
+    {"pass", required_argument, NULL, 'a'},
+    {"user", required_argument, NULL, USER},
     {"metrics", required_argument, NULL, 'm'},
     {"scale", required_argument, NULL, 'x'},
     {"time-scale", required_argument, NULL, TIME_SCALE},
@@ -125,25 +107,40 @@ static int read_protocol(struct run *run, const char *text)
 {
     for (unsigned protocol = 0; protocol < PROTOCOL_COUNT; protocol++)
         if (strcmp(text, protocol_name(protocol)) == 0) {
-            run->engine.protocol = protocol;
+            run->host.peer.protocol = protocol;
             return 0;
         }
     return refuse("--protocol is resp, memcached or meta, not %s", text);
 }
 
-static int read_option(struct run *run, int letter, const char *text)
+/* Whoever lists the processes sees stars. */
+static int read_password(struct run *run, char *text)
+{
+    if (strlen(text) > PEER_SECRET_MAX)
+        return refuse("a password has %d bytes at most", PEER_SECRET_MAX);
+    strcpy(run->password, text);
+    memset(text, '*', strlen(text));
+    return 0;
+}
+
+static int read_option(struct run *run, int letter, char *text)
 {
     double number = 0;
     int status = 0;
     switch (letter) {
     case 's':
-        run->server = text;
+        run->host.server = text;
         break;
     case 'S':
-        run->spawn = text;
+        run->host.command = text;
         break;
     case 'm':
-        run->metrics = text;
+        run->host.metrics = text;
+        break;
+    case 'a':
+        return read_password(run, text);
+    case USER:
+        run->host.peer.user = text;
         break;
     case 'P':
         return read_protocol(run, text);
@@ -168,7 +165,7 @@ static int read_option(struct run *run, int letter, const char *text)
         return read_number("time-scale", text, 1e-6, 1e6, &run->time_scale);
     case 'p':
         status = read_number("pid", text, 1, 1 << 30, &number);
-        run->pid = (pid_t)number;
+        run->host.pid = (pid_t)number;
         break;
     case 'c':
         status = read_number("connections", text, 1, ENGINE_LANES_MAX, &number);
@@ -186,6 +183,42 @@ static int read_option(struct run *run, int letter, const char *text)
         return -1; /* getopt has said it */
     }
     return status;
+}
+
+/* ---- who we are ---- */
+
+static int take_password(struct run *run)
+{
+    struct peer *peer = &run->host.peer;
+    const char *outer = getenv("TIDE_AUTH");
+    if (run->password[0] == '\0' && outer != NULL &&
+        snprintf(run->password, sizeof run->password, "%s", outer) > PEER_SECRET_MAX)
+        return refuse("a password has %d bytes at most", PEER_SECRET_MAX);
+    if (run->password[0] != '\0')
+        peer->password = run->password;
+    if (peer->user == NULL)
+        return 0;
+    if (peer->password == NULL)
+        return refuse("--user needs --pass, or TIDE_AUTH in the environment");
+    if (strlen(peer->user) > PEER_SECRET_MAX || strpbrk(peer->user, " \r\n") != NULL)
+        return refuse("--user is a word of %d bytes at most", PEER_SECRET_MAX);
+    return 0;
+}
+
+/* The command that started the server, for people to see; NULL: none, or no memory. */
+static char *shown_command(const struct run *run)
+{
+    const char *at = run->host.command, *secret = run->password, *found;
+    char *text = NULL;
+    size_t size = 0, length = strlen(secret);
+    FILE *file = at != NULL ? open_memstream(&text, &size) : NULL;
+    if (file == NULL)
+        return NULL;
+    for (; length > 0 && (found = strstr(at, secret)) != NULL; at = found + length)
+        fprintf(file, "%.*s***", (int)(found - at), at);
+    fputs(at, file);
+    fclose(file);
+    return text;
 }
 
 /* ---- the scenario ---- */
@@ -224,133 +257,6 @@ static int read_scenario(struct run *run, const char *name)
     run->facts.scenario_text = text;
     run->engine.scenario = &run->scenario;
     run->engine.is_evicting = run->engine.is_evicting || run->scenario.is_evicting;
-    return 0;
-}
-
-/* ---- the server ---- */
-
-static int find_address(struct run *run)
-{
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM};
-    char host[256];
-    const char *colon = strrchr(run->address_text, ':');
-    if (colon == NULL || colon == run->address_text || colon - run->address_text > 255)
-        return refuse("--server is HOST:PORT, not %s", run->address_text);
-    snprintf(host, sizeof host, "%.*s", (int)(colon - run->address_text), run->address_text);
-    int status = getaddrinfo(host, colon + 1, &hints, &run->address);
-    return status == 0 ? 0 : refuse("%s: %s", run->address_text, gai_strerror(status));
-}
-
-static bool answers(const struct run *run)
-{
-    char answer[256];
-    bool is_resp = run->engine.protocol == PROTOCOL_RESP;
-    return server_ask(run->address, is_resp ? "PING\r\n" : "version\r\n",
-                      is_resp ? "+PONG\r\n" : "VERSION", answer, sizeof answer) > 0;
-}
-
-static int start_server(struct run *run)
-{
-    uint16_t port = spawn_free_port();
-    if (port == 0)
-        return refuse("no free port");
-    snprintf(run->address_text, sizeof run->address_text, "127.0.0.1:%u", port);
-    if (find_address(run) < 0)
-        return -1;
-    run->pid = spawn_start(run->spawn, port);
-    if (run->pid < 0)
-        return refuse("can't start %s: %s", run->spawn, strerror(errno));
-    run->is_ours = true;
-    for (unsigned step = 0; step < READY_STEPS; step++) {
-        if (waitpid(run->pid, NULL, WNOHANG) == run->pid) {
-            run->is_ours = false;
-            return refuse("the server ended at once: %s", run->spawn);
-        }
-        if (answers(run))
-            return 0;
-        usleep(READY_STEP_US);
-    }
-    return refuse("the server does not answer on port %u (is %%p in the command?)", port);
-}
-
-static void read_text(const char *answer, const char *name, char text[], size_t size)
-{
-    const char *found = strstr(answer, name);
-    if (found != NULL)
-        snprintf(text, size, "%.*s", (int)strcspn(found + strlen(name), "\r\n"),
-                 found + strlen(name));
-}
-
-/* What it is, and whether it is empty. */
-static int ask_server(struct run *run)
-{
-    static char answer[ANSWER_BYTES];
-    bool is_resp = run->engine.protocol == PROTOCOL_RESP;
-    char *version = run->facts.server_version;
-    if (server_ask(run->address, is_resp ? "INFO\r\nPING\r\n" : "stats\r\n",
-                   is_resp ? "+PONG\r\n" : "END\r\n", answer, sizeof answer) < 0)
-        return refuse("%s: nobody there who speaks %s", run->address_text,
-                      is_resp ? "resp" : "memcached");
-    run->facts.server_name = is_resp ? "redis" : "memcached";
-    read_text(answer, is_resp ? "redis_version:" : "STAT version ", version,
-              sizeof run->facts.server_version);
-    if (strstr(answer, "ebb_version") != NULL || strstr(version, "ebb") != NULL) {
-        run->facts.server_name = "ebb";
-        read_text(answer, "ebb_version:", version, sizeof run->facts.server_version);
-    }
-    run->own_pid = answer_number(answer, is_resp ? "process_id:" : "STAT pid ");
-    double items = server_items(run->address, run->engine.protocol);
-    if (items > 0)
-        return refuse("%s holds %.0f items; tide needs an empty server", run->address_text, items);
-    return 0;
-}
-
-/* ---- whose memory ---- */
-
-static uint16_t port_of(const struct addrinfo *address)
-{
-    const void *socket_address = address->ai_addr;
-    in_port_t port = address->ai_family == AF_INET6
-                         ? ((const struct sockaddr_in6 *)socket_address)->sin6_port
-                         : ((const struct sockaddr_in *)socket_address)->sin_port;
-    return ntohs(port);
-}
-
-/* Whether the id that the server gives is one on this machine. Of another user's process only the
- * name is seen. */
-static bool runs_here(const struct run *run)
-{
-    char name[64];
-    if (!(run->own_pid >= 1 && run->own_pid < INT_MAX))
-        return false;
-    pid_t pid = (pid_t)run->own_pid;
-    enum process_listens listens = process_listens(pid, port_of(run->address));
-    return listens == LISTENS_YES ||
-           (listens == LISTENS_UNKNOWN && process_read(pid, "comm", name, sizeof name) &&
-            strstr(name, run->facts.server_name) != NULL);
-}
-
-static int choose_source(struct run *run)
-{
-    char error[400];
-    int status;
-    if (run->pid == 0 && run->metrics == NULL && runs_here(run))
-        run->pid = (pid_t)run->own_pid;
-    run->engine.source = &run->source;
-    if (run->metrics != NULL)
-        status = source_of_metrics(&run->source, run->metrics, error, sizeof error);
-    else if (run->pid != 0)
-        status = source_of_process(&run->source, run->pid, error, sizeof error);
-    else if (run->engine.protocol == PROTOCOL_RESP)
-        status = source_of_info(&run->source, run->address, error, sizeof error);
-    else
-        return refuse("%s: it does not run here as a process that can be read, and memcached does "
-                      "not say its resident memory; give --pid, or --metrics",
-                      run->address_text);
-    if (status < 0)
-        return refuse("%s", error);
-    source_text(&run->source, error, sizeof error);
-    fprintf(stderr, "tide: memory from %s\n", error);
     return 0;
 }
 
@@ -409,11 +315,11 @@ static int show(const struct run *run)
 static int play(struct run *run)
 {
     struct engine *engine = &run->engine;
-    run->facts.address = run->address_text;
-    run->facts.command = run->spawn;
-    run->facts.pid = run->pid;
+    run->facts.host = &run->host;
+    run->facts.command = run->command = shown_command(run);
     run->facts.started = time(NULL);
-    engine->address = run->address;
+    engine->peer = &run->host.peer;
+    engine->source = &run->host.source;
     engine->on_sample = on_sample;
     engine->context = run;
     progress_init(&run->progress, engine->scenario);
@@ -427,20 +333,28 @@ static int play(struct run *run)
     return engine->counts.wrong + engine->counts.missing > 0;
 }
 
-static int prepare_and_play(struct run *run, const char *scenario)
+/* Before hours of work, not after them. */
+static int try_outputs(const struct run *run)
 {
-    if ((run->server == NULL) == (run->spawn == NULL)) {
-        refuse("one of --server and --spawn is needed; tide run --help says more");
-        return EXIT_REFUSED;
+    const char *const paths[] = {run->json, run->csv, run->report};
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++)
+        if (paths[i] != NULL && output_try(paths[i]) < 0)
+            return refuse("%s can't be written: %s", paths[i], strerror(errno));
+    return 0;
+}
+
+static int prepare(struct run *run, const char *scenario)
+{
+    if ((run->host.server == NULL) == (run->host.command == NULL))
+        return refuse("one of --server and --spawn is needed; tide run --help says more");
+    if (run->report != NULL && run->json == NULL) {
+        snprintf(run->report_json, sizeof run->report_json, "%s.json", run->report);
+        run->json = run->report_json;
     }
-    if (read_scenario(run, scenario) < 0)
-        return EXIT_REFUSED;
-    if (run->server != NULL)
-        snprintf(run->address_text, sizeof run->address_text, "%s", run->server);
-    if ((run->spawn != NULL ? start_server(run) : find_address(run)) < 0 || ask_server(run) < 0 ||
-        choose_source(run) < 0)
-        return EXIT_REFUSED;
-    return play(run);
+    return read_scenario(run, scenario) < 0 || try_outputs(run) < 0 || take_password(run) < 0 ||
+                   host_open(&run->host) < 0
+               ? -1
+               : 0;
 }
 
 int run_main(int argc, char **argv)
@@ -449,7 +363,7 @@ int run_main(int argc, char **argv)
     int letter, status;
     run = (struct run){
         .scale = 1, .time_scale = 1, .engine = {.lane_count = 8, .depth = 32, .seed = 1}};
-    while ((letter = getopt_long(argc, argv, "s:S:P:p:m:x:c:d:el:j:r:h", rows, NULL)) != -1) {
+    while ((letter = getopt_long(argc, argv, "s:S:P:p:a:m:x:c:d:el:j:r:h", rows, NULL)) != -1) {
         if (letter == 'h')
             return fputs(help, stdout) < 0 ? EXIT_REFUSED : 0;
         if (read_option(&run, letter, optarg) < 0)
@@ -459,18 +373,11 @@ int run_main(int argc, char **argv)
         refuse("run needs one scenario; tide list names them");
         return EXIT_REFUSED;
     }
-    if (run.report != NULL && run.json == NULL) {
-        snprintf(run.report_json, sizeof run.report_json, "%s.json", run.report);
-        run.json = run.report_json;
-    }
-    status = prepare_and_play(&run, argv[optind]);
-    source_release(&run.source);
-    if (run.is_ours)
-        spawn_end(run.pid);
+    status = prepare(&run, argv[optind]) < 0 ? EXIT_REFUSED : play(&run);
+    host_close(&run.host);
     engine_release(&run.engine);
     scenario_release(&run.scenario);
-    if (run.address != NULL)
-        freeaddrinfo(run.address);
+    free(run.command);
     free(run.text);
     return status;
 }

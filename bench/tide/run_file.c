@@ -82,6 +82,7 @@ static const struct member members[] = {
     {"phases", "work_operations", KIND_NUMBER, false},
     {"phases", "load_cpu_seconds", KIND_NUMBER, false},
     {"phases", "overslept_seconds", KIND_NUMBER, false},
+    {"phases", "live_off", KIND_NUMBER, false},
 };
 
 /* Where the complaint of a reading goes. */

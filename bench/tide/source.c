@@ -6,16 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/time.h>
 #include <unistd.h>
 
 #include "../process.h"
 
-#define ANSWER_BYTES     65536
-#define ASK_SECONDS      2
-#define EBB_BESIDE       4  /* its header, without what some items have more */
-#define MEMCACHED_BESIDE 59 /* header 48, CAS 8, the key's zero, the value's line end */
+#define ANSWER_BYTES 65536
 
 /* ---- the process ---- */
 
@@ -66,49 +61,14 @@ int source_of_process(struct source *source, pid_t pid, char error[], size_t err
     return -1;
 }
 
-/* ---- its own word ---- */
-
-ssize_t server_ask(const struct addrinfo *address, const char *question, const char *end,
-                   char answer[], size_t size)
-{
-    struct timeval patience = {.tv_sec = ASK_SECONDS};
-    int descriptor = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    size_t length = 0;
-    ssize_t got = -1;
-    answer[0] = '\0';
-    if (descriptor < 0)
-        return -1;
-    setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof patience);
-    setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
-    if (connect(descriptor, address->ai_addr, address->ai_addrlen) == 0 &&
-        send(descriptor, question, strlen(question), MSG_NOSIGNAL) > 0)
-        while (length + 1 < size && strstr(answer, end) == NULL &&
-               (got = recv(descriptor, answer + length, size - 1 - length, 0)) > 0) {
-            length += (size_t)got;
-            answer[length] = '\0';
-        }
-    close(descriptor);
-    return got > 0 ? (ssize_t)length : -1;
-}
-
-double answer_number(const char *answer, const char *name)
-{
-    const char *found = strstr(answer, name);
-    char *end;
-    if (found == NULL)
-        return NAN;
-    double number = strtod(found + strlen(name), &end);
-    return end == found + strlen(name) ? NAN : number;
-}
-
 /* ---- elsewhere ---- */
 
 static bool fetch_info(void *context, struct reading *reading)
 {
     const struct source *source = context;
     char answer[ANSWER_BYTES];
-    if (server_ask(source->address, "INFO memory\r\nINFO cpu\r\nPING\r\n", "+PONG\r\n", answer,
-                   sizeof answer) < 0)
+    if (peer_ask(source->peer, "INFO memory\r\nINFO cpu\r\nPING\r\n", "+PONG\r\n", answer,
+                 sizeof answer) < 0)
         return false;
     *reading = (struct reading){
         answer_number(answer, "\nused_memory_rss:"), NAN,
@@ -116,11 +76,10 @@ static bool fetch_info(void *context, struct reading *reading)
     return !isnan(reading->resident);
 }
 
-int source_of_info(struct source *source, const struct addrinfo *address, char error[],
-                   size_t error_size)
+int source_of_info(struct source *source, const struct peer *peer, char error[], size_t error_size)
 {
     struct reading reading;
-    *source = (struct source){.kind = SOURCE_INFO, .address = address};
+    *source = (struct source){.kind = SOURCE_INFO, .peer = peer};
     if (!fetch_info(source, &reading))
         snprintf(error, error_size, "its INFO has no used_memory_rss");
     else if (gauge_start(&source->gauge, fetch_info, source) < 0)
@@ -163,34 +122,4 @@ void source_text(const struct source *source, char text[], size_t size)
         snprintf(text, size, "INFO (used_memory_rss)");
     else
         snprintf(text, size, "%s (%s)", source->metrics.url, source->metrics.resident_name);
-}
-
-/* ---- what it holds ---- */
-
-double server_items(const struct addrinfo *address, enum protocol protocol)
-{
-    char answer[ANSWER_BYTES];
-    if (protocol == PROTOCOL_RESP)
-        return server_ask(address, "DBSIZE\r\n", "\r\n", answer, sizeof answer) > 0
-                   ? answer_number(answer, ":")
-                   : NAN;
-    return server_ask(address, "stats\r\n", "END\r\n", answer, sizeof answer) > 0
-               ? answer_number(answer, "STAT curr_items ")
-               : NAN;
-}
-
-double server_live_bytes(const struct addrinfo *address, enum protocol protocol)
-{
-    char answer[ANSWER_BYTES];
-    bool is_resp = protocol == PROTOCOL_RESP;
-    if (server_ask(address, is_resp ? "INFO\r\nPING\r\n" : "stats\r\n",
-                   is_resp ? "+PONG\r\n" : "END\r\n", answer, sizeof answer) < 0)
-        return NAN;
-    if (is_resp) /* Redis's figure of that name has its overhead in it */
-        return strstr(answer, "ebb_version:") != NULL
-                   ? answer_number(answer, "\nused_memory_dataset:")
-                   : NAN;
-    bool is_ebb = strstr(answer, "ebb_version") != NULL;
-    return answer_number(answer, "STAT bytes ") -
-           (is_ebb ? EBB_BESIDE : MEMCACHED_BESIDE) * answer_number(answer, "STAT curr_items ");
 }

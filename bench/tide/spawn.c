@@ -33,7 +33,7 @@ uint16_t spawn_free_port(void)
     return is_bound ? ntohs(address.sin_port) : 0;
 }
 
-/* "exec COMMAND" with the port in it; the caller frees it. */
+/* The command with the port in it; the caller frees it. */
 static char *shell_text(const char *command, uint16_t port)
 {
     size_t size = 0;
@@ -41,7 +41,6 @@ static char *shell_text(const char *command, uint16_t port)
     FILE *file = open_memstream(&text, &size);
     if (file == NULL)
         return NULL;
-    fputs("exec ", file);
     for (; *command != '\0'; command++) {
         if (command[0] == '%' && command[1] == 'p') {
             fprintf(file, "%u", port);
@@ -58,6 +57,8 @@ pid_t spawn_start(const char *command, uint16_t port)
 {
     char *text = shell_text(command, port);
     pid_t parent = getpid(), pid = text == NULL ? -1 : fork();
+    if (pid > 0)
+        setpgid(pid, pid); /* as the child does: whoever comes first */
     if (pid != 0) {
         free(text);
         return pid;
@@ -65,6 +66,8 @@ pid_t spawn_start(const char *command, uint16_t port)
     prctl(PR_SET_PDEATHSIG, SIGKILL); /* a run that is broken off leaves nothing running */
     if (getppid() != parent)
         _exit(127);
+    setpgid(0, 0); /* control-C is for tide, which ends it in order */
+    signal(SIGPIPE, SIG_DFL);
     int null = open("/dev/null", O_RDWR);
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO); /* what it complains of is shown: stderr stays */
@@ -74,10 +77,10 @@ pid_t spawn_start(const char *command, uint16_t port)
 
 void spawn_end(pid_t pid)
 {
-    kill(pid, SIGTERM);
+    kill(-pid, SIGTERM);
     for (unsigned step = 0; waitpid(pid, NULL, WNOHANG) == 0; step++) {
         if (step == STOP_STEPS)
-            kill(pid, SIGKILL);
+            kill(-pid, SIGKILL);
         usleep(STOP_STEP_US);
     }
 }

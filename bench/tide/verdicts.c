@@ -15,16 +15,18 @@ static const struct verdict {
     const char *name, *heading;
     double scale; /* from the file's unit to the heading's */
     int digits;
+    bool is_merit; /* less is better */
 } verdicts[] = {
-    {"resident_over_live", "resident/live", 1, 2},
-    {"peak_over_live", "peak/live", 1, 2},
-    {"follow_seconds", "follow s", 1, 2},
-    {"cpu_seconds", "CPU s", 1, 2},
-    {"stall_p999_seconds", "p99.9 ms", 1e3, 2},
-    {"stall_max_seconds", "longest ms", 1e3, 2},
-    {"faults_per_mib", "faults/MiB", 1, 1},
-    {"wrong", "wrong", 1, 0},
-    {"missing", "missing", 1, 0},
+    {"resident_over_live", "resident/live", 1, 2, true},
+    {"peak_over_live", "peak/live", 1, 2, true},
+    {"follow_seconds", "follow s", 1, 2, true},
+    {"cpu_seconds", "CPU s", 1, 2, true},
+    {"stall_p999_seconds", "p99.9 ms", 1e3, 2, true},
+    {"stall_max_seconds", "longest ms", 1e3, 2, true},
+    {"faults_per_mib", "faults/MiB", 1, 1, true},
+    {"wrong", "wrong", 1, 0, true},
+    {"missing", "missing", 1, 0, true},
+    {"live_off", "off %", 1e2, 2, false},
 };
 #define VERDICT_COUNT (sizeof verdicts / sizeof verdicts[0])
 
@@ -59,7 +61,7 @@ static void add_phase(struct table *table, const struct run_file runs[], size_t 
     table_add(table, title);
     for (size_t v = 0; v < VERDICT_COUNT; v++) {
         double value = run_file_phase_number(run, phase, verdicts[v].name);
-        bool best = is_best(runs, count, run, phase, verdicts[v].name);
+        bool best = verdicts[v].is_merit && is_best(runs, count, run, phase, verdicts[v].name);
         snprintf(cell, sizeof cell, "%.*f%s", verdicts[v].digits, value * verdicts[v].scale,
                  best ? "*" : " ");
         table_add(table, isnan(value) ? "- " : cell);

@@ -19,6 +19,7 @@ const VERDICTS = [
   ["faults_per_mib", "faults per MiB", (v) => String(+v.toPrecision(3))],
   ["wrong", "wrong", String],
   ["missing", "missing", String],
+  ["live_off", "server's own count off", (v) => `${(v * 100).toFixed(2)} %`, true],
 ];
 const CHARTS = [
   ["Resident follows live", "resident_bytes", bytes, bytesShort],
@@ -174,9 +175,9 @@ function addVerdicts(runs, card) {
   element("th", "", head);
   runs.forEach((run) => element("th", run.texts.title, head));
   const count = Math.max(...runs.map((run) => run.run.phases.length));
-  for (let p = 0; p < count; p++) VERDICTS.forEach(([name, title, format], v) => {
+  for (let p = 0; p < count; p++) VERDICTS.forEach(([name, title, format, isNoMerit], v) => {
     const values = runs.map((run) => run.run.phases[p]?.[name]), known = values.filter(isKnown);
-    const best = Math.min(...known), isContest = known.length > 1 && Math.max(...known) > best;
+    const best = Math.min(...known), isContest = !isNoMerit && known.length > 1 && Math.max(...known) > best;
     const row = element("tr", null, body, v === 0 ? "phase" : "");
     element("th", v === 0 ? runs.find((run) => run.run.phases[p]).run.phases[p].name : "", row);
     element("th", title, row);

@@ -201,7 +201,7 @@ $(B)/tide: $(B)/bench/tide/main.o $(TIDE)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -luv -ljansson -lpthread -lm
 
-$(B)/bench/tide/result.o: CFLAGS_ALL += -DTIDE_VERSION='"$(VERSION)"'
+$(B)/bench/tide/result.o $(B)/bench/tide/main.o: CFLAGS_ALL += -DTIDE_VERSION='"$(VERSION)"'
 
 $(B)/bench/tide/builtin_data.o: bench/tide/builtin_data.S bench/tide/builtin.def $(wildcard bench/tide/scenarios/*)
 	@mkdir -p $(@D)

@@ -10,6 +10,8 @@
 #include <cmocka.h>
 
 #include "../bench/metrics_text.h"
+#include "../bench/process.h"
+#include "../bench/tide/address.h"
 #include "../bench/tide/gauge.h"
 #include "../bench/tide/metrics.h"
 
@@ -118,7 +120,7 @@ static void gauge_reads_anew_when_that_is_asked(void **state)
     struct gauge gauge;
     struct reading first, second;
     unsigned asked = 0;
-    assert_int_equal(gauge_start(&gauge, count_up, &asked), 0);
+    assert_int_equal(gauge_start(&gauge, count_up, &asked, 10000), 0);
     assert_true(gauge_read(&gauge, true, &first));
     assert_true(gauge_read(&gauge, true, &second));
     assert_true(second.resident > first.resident);
@@ -128,6 +130,60 @@ static void gauge_reads_anew_when_that_is_asked(void **state)
     gauge_stop(&gauge);
 }
 
+/* The first question has an answer, the others have none. */
+static bool answer_once(void *context, struct reading *reading)
+{
+    *reading = (struct reading){.resident = 1};
+    return ++*(unsigned *)context == 1;
+}
+
+static void gauge_does_not_pass_off_what_is_old(void **state)
+{
+    (void)state;
+    struct gauge gauge;
+    struct reading reading;
+    unsigned asked = 0;
+    assert_int_equal(gauge_start(&gauge, answer_once, &asked, 300), 0);
+    while (gauge_read(&gauge, false, &reading) == false)
+        sleep_ms(1);
+    assert_true(reading.resident == 1);
+    assert_false(gauge_read(&gauge, true, &reading));
+    while (gauge_read(&gauge, false, &reading)) /* it was told so for 300 ms at most */
+        sleep_ms(1);
+    gauge_stop(&gauge);
+}
+
+static void host_and_port_are_taken_apart(void **state)
+{
+    (void)state;
+    static const struct {
+        const char *text, *host, *port; /* no host: refused */
+    } texts[] = {
+        {"localhost:6379", "localhost", "6379"},
+        {"10.0.0.1", "10.0.0.1", "-"},
+        {"[::1]:6379", "::1", "6379"},
+        {"[::1]", "::1", "-"},
+        {"::1:6379", "::1", "6379"},
+        {"host:", "host", ""},
+        {"", NULL, NULL},
+        {":6379", NULL, NULL},
+        {"[]:6379", NULL, NULL},
+        {"[::1:6379", NULL, NULL},
+        {"[::1]6379", NULL, NULL},
+        {"host:12345678", NULL, NULL},
+    };
+    for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+        char host[ADDRESS_HOST_SIZE], port[ADDRESS_PORT_SIZE] = "-";
+        bool is_one = address_split(texts[i].text, strlen(texts[i].text), host, port);
+        if (is_one != (texts[i].host != NULL))
+            fail_msg("%s: %d", texts[i].text, is_one);
+        if (!is_one)
+            continue;
+        assert_string_equal(host, texts[i].host);
+        assert_string_equal(port, texts[i].port);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -135,6 +191,8 @@ int main(void)
         cmocka_unit_test(names_are_the_servers_not_the_exporters),
         cmocka_unit_test(address_is_taken_apart),
         cmocka_unit_test(gauge_reads_anew_when_that_is_asked),
+        cmocka_unit_test(gauge_does_not_pass_off_what_is_old),
+        cmocka_unit_test(host_and_port_are_taken_apart),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -154,6 +154,50 @@ static void verdicts_show_each_phase_of_each_run(void **state)
     run_file_release(&run);
 }
 
+/* A run of a server called "s 7", from a file of that name. */
+static void take_run(struct run_file *run, const char *scenario, const char *path)
+{
+    char text[512], error[256] = "";
+    snprintf(
+        text, sizeof text,
+        "{\"format\": \"tide-run\", \"format_version\": 1, \"scenario\": {%s},"
+        " \"server\": {\"name\": \"s\", \"version\": \"7\", \"protocol\": \"s\"}, \"phases\":"
+        " [{\"name\": \"fill\", \"start_seconds\": 0, \"end_seconds\": 2, \"live_off\": 0.0257}],"
+        " \"samples\": {\"columns\": [\"seconds\"], \"rows\": []}}",
+        scenario);
+    json_t *root = json_loads(text, 0, NULL);
+    assert_non_null(root);
+    if (run_file_take(run, root, path, error, sizeof error) < 0)
+        fail_msg("%s", error);
+    json_decref(root);
+}
+
+static void verdicts_compare_like_with_like(void **state)
+{
+    (void)state;
+    struct run_file runs[3];
+    char *text = NULL;
+    size_t size = 0;
+    take_run(&runs[0], "\"name\": \"w3\", \"scale\": 1", "a/one.json");
+    take_run(&runs[1], "\"name\": \"w3\"", "two.json");
+    take_run(&runs[2], "\"name\": \"w3\", \"scale\": 0.1, \"time_scale\": 2", "two.json");
+    FILE *file = open_memstream(&text, &size);
+    verdicts_print(runs, 3, file);
+    fclose(file);
+    static const char *const wanted[] = {"w3    server", "fill  s 7 (one.json) ",
+                                         "fill  s 7 (two.json) ", "w3, scale 0.1, times 2  server",
+                                         "fill                    s 7  "};
+    const char *at = text;
+    for (size_t i = 0; i < sizeof wanted / sizeof wanted[0]; i++)
+        if ((at = strstr(at, wanted[i])) == NULL)
+            fail_msg("no \"%s\" there in\n%s", wanted[i], text);
+    assert_non_null(strstr(text, " 2.57 \n"));
+    assert_null(strchr(text, '*'));
+    free(text);
+    for (size_t i = 0; i < 3; i++)
+        run_file_release(&runs[i]);
+}
+
 static char *slurp(const char *path)
 {
     char *text = NULL;
@@ -208,6 +252,7 @@ int main(void)
         cmocka_unit_test(thin_keeps_every_peak_and_both_ends),
         cmocka_unit_test(table_aligns_characters_and_disarms_controls),
         cmocka_unit_test(verdicts_show_each_phase_of_each_run),
+        cmocka_unit_test(verdicts_compare_like_with_like),
         cmocka_unit_test(report_lets_no_text_out_of_its_block),
         cmocka_unit_test(report_leaves_the_old_page_when_it_fails),
     };

@@ -7,11 +7,9 @@
 #include "../process.h"
 
 #define PERIOD_MS      50
-#define PATIENCE_MS    10000
 #define FRESH_NS       UINT64_C(250000000)
 #define NS_OF_A_MS     1000000
 #define NS_OF_A_SECOND 1000000000
-#define PATIENCE_NS    (UINT64_C(1000000) * PATIENCE_MS)
 
 static struct timespec in_ms(long ms)
 {
@@ -50,10 +48,10 @@ static void *run(void *context)
     return NULL;
 }
 
-int gauge_start(struct gauge *gauge, gauge_fetch fetch, void *context)
+int gauge_start(struct gauge *gauge, gauge_fetch fetch, void *context, unsigned patience_ms)
 {
     pthread_condattr_t attributes;
-    *gauge = (struct gauge){.fetch = fetch, .context = context};
+    *gauge = (struct gauge){.fetch = fetch, .context = context, .patience_ms = patience_ms};
     pthread_condattr_init(&attributes);
     pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
     pthread_mutex_init(&gauge->mutex, NULL);
@@ -79,10 +77,9 @@ void gauge_stop(struct gauge *gauge)
 
 bool gauge_read(struct gauge *gauge, bool is_fresh, struct reading *reading)
 {
-    struct timespec limit = in_ms(PATIENCE_MS);
-    uint64_t now = clock_ns(), least = is_fresh            ? now + FRESH_NS
-                                       : now > PATIENCE_NS ? now - PATIENCE_NS
-                                                           : 1;
+    struct timespec limit = in_ms(gauge->patience_ms);
+    uint64_t now = clock_ns(), patience = (uint64_t)gauge->patience_ms * NS_OF_A_MS;
+    uint64_t least = is_fresh ? now + FRESH_NS : now > patience ? now - patience : 1;
     int status = 0;
     pthread_mutex_lock(&gauge->mutex);
     while (is_fresh && gauge->asked_ns < least && status == 0)

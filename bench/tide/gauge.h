@@ -19,6 +19,7 @@ typedef bool (*gauge_fetch)(void *context, struct reading *reading);
 struct gauge {
     gauge_fetch fetch;
     void *context;
+    unsigned patience_ms;
     pthread_t thread;
     bool is_running;
     pthread_mutex_t mutex; /* guards what follows */
@@ -28,12 +29,12 @@ struct gauge {
     uint64_t asked_ns; /* when it was asked for; 0: there is none yet */
 };
 
-/* 0, or -1: no thread. */
-int gauge_start(struct gauge *gauge, gauge_fetch fetch, void *context);
+/* An answer may be so old, and be waited for so long. 0, or -1: no thread. */
+int gauge_start(struct gauge *gauge, gauge_fetch fetch, void *context, unsigned patience_ms);
 void gauge_stop(struct gauge *gauge);
 /* The latest answer; with is_fresh one to a question a quarter of a second after this call, for
- * which it waits ten seconds at most: servers and exporters look some times a second at most, and
- * what they say then may be so old. false: there is none, or none of the last ten seconds. */
+ * which it waits: servers and exporters look some times a second at most, and
+ * what they say then may be so old. false: there is none, or all are too old. */
 bool gauge_read(struct gauge *gauge, bool is_fresh, struct reading *reading);
 
 #endif

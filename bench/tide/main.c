@@ -18,18 +18,21 @@ static const char help[] =
     "  tide compare FILE.json...       earlier runs beside each other, --report FILE.html as a "
     "page\n"
     "\n"
-    "For a server of yours, started for the test and ended after it:\n"
+    "For a server of yours, started for the test on a port that tide puts for %p, and ended "
+    "after:\n"
     "\n"
-    "  tide run w3 --spawn 'redis-server --port %p --save \"\"' --json redis.json\n"
-    "  tide run w3 --protocol memcached --spawn 'memcached -p %p -m 4096' --json memcached.json\n"
+    "  tide run w3 --scale 0.1 --spawn 'redis-server --port %p --save \"\"' --json redis.json\n"
+    "  tide run w3 --scale 0.1 --protocol memcached --spawn 'memcached -p %p -m 4096' \\\n"
+    "      --json memcached.json\n"
     "\n"
     "  tide compare redis.json memcached.json --report both.html\n"
     "\n"
-    "Each takes a minute or two; with --scale 0.1, a tenth of the bytes, some fifteen seconds. One "
-    "that\n"
-    "runs already and is empty, here or elsewhere: --server HOST:PORT instead of --spawn.\n"
+    "Each takes some fifteen seconds; at full size, without --scale, two minutes. One that runs\n"
+    "already and is empty, here or elsewhere: --server HOST:PORT instead of --spawn, and --pass "
+    "if\n"
+    "it wants a password. By TCP alone: for TLS or a Unix socket put stunnel or socat between.\n"
     "\n"
-    "`tide run --help` lists the options.\n";
+    "`tide run --help` lists the options, `man tide` says what the figures mean.\n";
 
 static int list(void)
 {
@@ -77,6 +80,8 @@ int main(int argc, char **argv)
         return finish(list());
     if (strcmp(word, "show") == 0)
         return finish(show(argv[2]));
+    if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
+        return finish(puts("tide " TIDE_VERSION) < 0 ? 2 : 0);
     bool is_asked = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
     fputs(help, is_asked ? stdout : stderr);
     return finish(is_asked ? 0 : 2);

@@ -73,15 +73,18 @@ static int write_samples(FILE *file, const struct samples *samples)
 static int write_run(FILE *file, const char *path, char error[], size_t error_size)
 {
     struct run_file run;
-    char title[256];
+    char title[256], scenario[256];
     if (run_file_read(&run, path, error, error_size) < 0)
         return -1;
     run_file_title(&run, title, sizeof title);
-    json_t *texts = json_pack("{s:s, s:s}", "file", path, "title", title);
-    /* A path or a cut title need not be UTF-8. */
+    run_file_scenario(&run, scenario, sizeof scenario);
+    json_t *texts =
+        json_pack("{s:s, s:s, s:s}", "file", path, "title", title, "scenario", scenario);
+    /* A path or a text that was cut need not be UTF-8. */
     if (texts == NULL)
-        texts =
-            json_pack("{s:s, s:s}", "file", "?", "title", run_file_text(&run, "server", "name"));
+        texts = json_pack("{s:s, s:s, s:s}", "file", "?", "title",
+                          run_file_text(&run, "server", "name"), "scenario",
+                          run_file_text(&run, "scenario", "name"));
     fputs("{\"run\":", file);
     int status = write_json(file, run.root);
     fputs(",\"texts\":", file);

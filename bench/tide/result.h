@@ -12,6 +12,7 @@
 
 struct run_facts {
     const char *scenario_name, *scenario_text, *label;
+    double scale, time_scale;
     const struct host *host;
     const char *command; /* that started it, without secrets; NULL */
     time_t started;

@@ -57,7 +57,6 @@ struct run {
     const char *json, *csv, *report;
     char report_json[4096]; /* where the report's figures are, without --json */
     struct chart chart;
-    double scale, time_scale;
     struct progress progress;
     char *text;    /* of the scenario, to be freed */
     char *command; /* the host's as it may be seen, to be freed */
@@ -160,9 +159,9 @@ static int read_option(struct run *run, int letter, char *text)
         run->report = text;
         break;
     case 'x':
-        return read_number("scale", text, 1e-6, 1e6, &run->scale);
+        return read_number("scale", text, 1e-6, 1e6, &run->facts.scale);
     case TIME_SCALE:
-        return read_number("time-scale", text, 1e-6, 1e6, &run->time_scale);
+        return read_number("time-scale", text, 1e-6, 1e6, &run->facts.time_scale);
     case 'p':
         status = read_number("pid", text, 1, 1 << 30, &number);
         run->host.pid = (pid_t)number;
@@ -249,9 +248,9 @@ static int read_scenario(struct run *run, const char *name)
     if (text == NULL)
         return refuse("%s is neither built in (see tide list) nor a file: %s", name,
                       strerror(errno));
-    if (scenario_parse(&run->scenario, text, run->scale, error, sizeof error) < 0)
+    if (scenario_parse(&run->scenario, text, run->facts.scale, error, sizeof error) < 0)
         return refuse("%s:%s", name, error);
-    scenario_stretch(&run->scenario, run->time_scale);
+    scenario_stretch(&run->scenario, run->facts.time_scale);
     const char *slash = strrchr(name, '/');
     run->facts.scenario_name = slash != NULL ? slash + 1 : name;
     run->facts.scenario_text = text;
@@ -361,8 +360,8 @@ int run_main(int argc, char **argv)
 {
     static struct run run; /* large: the phases are in it */
     int letter, status;
-    run = (struct run){
-        .scale = 1, .time_scale = 1, .engine = {.lane_count = 8, .depth = 32, .seed = 1}};
+    run = (struct run){.facts = {.scale = 1, .time_scale = 1},
+                       .engine = {.lane_count = 8, .depth = 32, .seed = 1}};
     while ((letter = getopt_long(argc, argv, "s:S:P:p:a:m:x:c:d:el:j:r:h", rows, NULL)) != -1) {
         if (letter == 'h')
             return fputs(help, stdout) < 0 ? EXIT_REFUSED : 0;

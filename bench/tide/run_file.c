@@ -37,6 +37,8 @@ static const struct member members[] = {
     {"", "error", KIND_TEXT, false},
     {"scenario", "name", KIND_TEXT, true},
     {"scenario", "title", KIND_TEXT, false},
+    {"scenario", "scale", KIND_NUMBER, false},
+    {"scenario", "time_scale", KIND_NUMBER, false},
     {"scenario", "text", KIND_TEXT, false},
     {"server", "name", KIND_TEXT, true},
     {"server", "version", KIND_TEXT, false},
@@ -327,11 +329,32 @@ const char *run_file_text(const struct run_file *run, const char *object, const 
 void run_file_title(const struct run_file *run, char title[], size_t size)
 {
     const char *label = run_file_text(run, "server", "label");
+    const char *name = run_file_text(run, "server", "name");
+    const char *protocol = run_file_text(run, "server", "protocol");
     if (label[0] != '\0')
         snprintf(title, size, "%s", label);
     else
-        snprintf(title, size, "%s %s %s", run_file_text(run, "server", "name"),
-                 run_file_text(run, "server", "version"), run_file_text(run, "server", "protocol"));
+        snprintf(title, size, "%s %s%s%s", name, run_file_text(run, "server", "version"),
+                 strcmp(name, protocol) == 0 ? "" : " ",
+                 strcmp(name, protocol) == 0 ? "" : protocol);
+}
+
+/* ", scale 0.1", or nothing. */
+static size_t write_factor(const struct run_file *run, const char *name, const char *words,
+                           char text[], size_t size)
+{
+    const json_t *factor = json_object_get(json_object_get(run->root, "scenario"), name);
+    bool is_shown = json_is_number(factor) && json_number_value(factor) != 1;
+    int length = is_shown ? snprintf(text, size, ", %s %.6g", words, json_number_value(factor)) : 0;
+    return length > 0 && (size_t)length < size ? (size_t)length : 0;
+}
+
+void run_file_scenario(const struct run_file *run, char text[], size_t size)
+{
+    snprintf(text, size, "%s", run_file_text(run, "scenario", "name"));
+    size_t length = strlen(text);
+    length += write_factor(run, "scale", "scale", text + length, size - length);
+    write_factor(run, "time_scale", "times", text + length, size - length);
 }
 
 bool run_file_is_completed(const struct run_file *run)

@@ -52,8 +52,12 @@ void run_file_release(struct run_file *run);
 
 /* A text below an object of the root: ("server", "name"). "" if there is none. */
 const char *run_file_text(const struct run_file *run, const char *object, const char *name);
-/* How a table calls the run: its server's label, or name, version and protocol. */
+/* How a table calls the run: its server's label, or name, version and protocol, as
+ * far as that is not the name. */
 void run_file_title(const struct run_file *run, char title[], size_t size);
+/* The scenario's name and what its sizes and times were multiplied by: runs with the same can be
+ * compared. */
+void run_file_scenario(const struct run_file *run, char text[], size_t size);
 bool run_file_is_completed(const struct run_file *run);
 size_t run_file_phase_count(const struct run_file *run);
 const char *run_file_phase_name(const struct run_file *run, size_t phase);

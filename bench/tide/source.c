@@ -11,6 +11,7 @@
 #include "../process.h"
 
 #define ANSWER_BYTES 65536
+#define PATIENCE_MS  10000 /* with a server that says nothing of itself */
 
 /* ---- the process ---- */
 
@@ -82,7 +83,7 @@ int source_of_info(struct source *source, const struct peer *peer, char error[],
     *source = (struct source){.kind = SOURCE_INFO, .peer = peer};
     if (!fetch_info(source, &reading))
         snprintf(error, error_size, "its INFO has no used_memory_rss");
-    else if (gauge_start(&source->gauge, fetch_info, source) < 0)
+    else if (gauge_start(&source->gauge, fetch_info, source, PATIENCE_MS) < 0)
         snprintf(error, error_size, "no thread");
     else
         return 0;
@@ -95,7 +96,7 @@ int source_of_metrics(struct source *source, const char *url, char error[], size
     if (metrics_open(&source->metrics, url, error, error_size) < 0 ||
         metrics_choose(&source->metrics, error, error_size) < 0)
         return -1;
-    if (gauge_start(&source->gauge, metrics_fetch, &source->metrics) == 0)
+    if (gauge_start(&source->gauge, metrics_fetch, &source->metrics, PATIENCE_MS) == 0)
         return 0;
     snprintf(error, error_size, "no thread");
     return -1;

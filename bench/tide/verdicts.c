@@ -9,7 +9,8 @@
 #include "table.h"
 
 #define CELL_SIZE  64
-#define TITLE_SIZE 128
+#define TITLE_SIZE 256
+#define MIB        (1024.0 * 1024)
 
 static const struct verdict {
     const char *name, *heading;
@@ -17,6 +18,7 @@ static const struct verdict {
     int digits;
     bool is_merit; /* less is better */
 } verdicts[] = {
+    {"resident_bytes", "resident MiB", 1 / MIB, 1, true},
     {"resident_over_live", "resident/live", 1, 2, true},
     {"peak_over_live", "peak/live", 1, 2, true},
     {"follow_seconds", "follow s", 1, 2, true},
@@ -32,7 +34,10 @@ static const struct verdict {
 
 static bool is_same_scenario(const struct run_file *a, const struct run_file *b)
 {
-    return strcmp(run_file_text(a, "scenario", "name"), run_file_text(b, "scenario", "name")) == 0;
+    char name[TITLE_SIZE], other[TITLE_SIZE];
+    run_file_scenario(a, name, sizeof name);
+    run_file_scenario(b, other, sizeof other);
+    return strcmp(name, other) == 0;
 }
 
 /* Whether no run of the scenario has less in this phase, and some has more. */
@@ -52,11 +57,29 @@ static bool is_best(const struct run_file runs[], size_t count, const struct run
     return is_contest && !isnan(mine);
 }
 
+/* Two runs of one server have one name: then their files tell them apart. */
+static void write_title(const struct run_file runs[], size_t count, const struct run_file *run,
+                        char title[TITLE_SIZE])
+{
+    char other[TITLE_SIZE];
+    const char *slash = strrchr(run->path, '/');
+    run_file_title(run, title, TITLE_SIZE);
+    for (size_t i = 0; i < count; i++) {
+        run_file_title(&runs[i], other, sizeof other);
+        if (&runs[i] == run || !is_same_scenario(&runs[i], run) || strcmp(other, title) != 0)
+            continue;
+        size_t length = strlen(title);
+        snprintf(title + length, TITLE_SIZE - length, " (%s)",
+                 slash != NULL ? slash + 1 : run->path);
+        return;
+    }
+}
+
 static void add_phase(struct table *table, const struct run_file runs[], size_t count,
                       const struct run_file *run, size_t phase)
 {
     char title[TITLE_SIZE], cell[CELL_SIZE];
-    run_file_title(run, title, sizeof title);
+    write_title(runs, count, run, title);
     table_add(table, run_file_phase_name(run, phase));
     table_add(table, title);
     for (size_t v = 0; v < VERDICT_COUNT; v++) {
@@ -72,9 +95,11 @@ static void print_scenario(const struct run_file runs[], size_t count, const str
                            FILE *file)
 {
     struct table table;
+    char name[TITLE_SIZE];
     size_t phases = 0;
+    run_file_scenario(first, name, sizeof name);
     table_init(&table, 2 + VERDICT_COUNT, 2);
-    table_add(&table, run_file_text(first, "scenario", "name"));
+    table_add(&table, name);
     table_add(&table, "server");
     for (size_t v = 0; v < VERDICT_COUNT; v++)
         table_add(&table, verdicts[v].heading);

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""tide against real servers, one that lies, one that dies: counts, exit codes, what is kept."""
+"""tide against real servers: whose memory it reads, and whether its counts are theirs."""
 
 import json
 import os
@@ -16,17 +16,17 @@ from case import RSS_COUNTS, Skipped, case, equal, program, true, within
 REPLACED = "churn seconds=200ms value=fixed:90 writes=50%\nresize share=30% value=fixed:40 settle=50ms\n"
 EXPIRED = "fill items=300 value=fixed:70 ttl=1s\nexpire settle=500ms\n"
 
-DELAY_SECONDS = 0.4
-
 SMALL = "fill live=1mb written=2mb value=uniform:50-500\ndelete share=50% settle=100ms\n"
 
 
 def environment():
-    return {name: value for name, value in os.environ.items() if not name.startswith("EBB_")}
+    return {name: value for name, value in os.environ.items()
+            if not name.startswith("EBB_") and name != "TIDE_AUTH"}
 
 
-def tide(t, arguments, text=SMALL, wanted=0):
-    """Runs it; returns what it wrote as JSON, and what it said."""
+def tide(t, arguments, text=SMALL, wanted=0, more=None, through=()):
+    """Runs it, with more of an environment, through another program; returns what it wrote as JSON,
+    and what it said."""
     path = os.path.join(os.path.dirname(ebb.binary()), "tide")
     if not RSS_COUNTS:
         raise Skipped("tide is the same beside every build")
@@ -35,8 +35,9 @@ def tide(t, arguments, text=SMALL, wanted=0):
     scenario, result = os.path.join(t.folder, "s.tide"), os.path.join(t.folder, "r.json")
     with open(scenario, "w", encoding="ascii") as file:
         file.write(text)
-    done = subprocess.run([os.path.abspath(path), "run", scenario, "--json", result] + arguments,
-                          capture_output=True, env=environment(), text=True, timeout=60, check=False)
+    done = subprocess.run([*through, os.path.abspath(path), "run", scenario, "--json", result] + arguments,
+                          capture_output=True, env=environment() | (more or {}), text=True, timeout=60,
+                          check=False)
     equal(done.returncode, wanted, "exit code, with " + done.stderr)
     if not os.path.exists(result):
         return None, done.stderr
@@ -84,6 +85,22 @@ def live_bytes_agree_with_redis(t):
     agree(run)
     equal(sum(phase["missing"] + phase["wrong"] for phase in run["phases"]), 0, "faults")
     true(run["phases"][0]["resident_bytes"] > run["phases"][0]["live_bytes"], "resident")
+
+
+@case(limit=60)
+def whose_memory_it_is_the_listener_says(t):
+    """Behind a shell that stays, the server is its child; and both are ended."""
+    run, said = tide(t, ["--spawn", "cd / && LC_ALL=C " + os.path.abspath(ebb.binary()) +
+                         " --port %p --memcached-port 0 --http-port 0 --loglevel warning; true"],
+                     "fill live=8mb value=fixed:1000\n")
+    true(run["phases"][0]["resident_over_live"] > 1, "resident")
+    true("memory from process %d " % run["server"]["pid"] in said, said)
+    host, port = run["server"]["address"].split(":")
+    within(10, lambda: socket.socket().connect_ex((host, int(port))) != 0, "the server runs on")
+    server = t.start()
+    for pid in (os.getpid(), 999999999):
+        _, said = tide(t, ["--server", "localhost:%d" % server.resp_port, "--pid", str(pid)], wanted=2)
+        true("--pid %d is not the server on localhost" % pid in said and "that is %d\n" % server.pid in said, said)
 
 
 class Elsewhere(threading.Thread):
@@ -152,100 +169,6 @@ def memory_is_read_from_a_page_of_metrics(t):
     true("no page of metrics there" in said, said)
 
 
-class Liar(threading.Thread):
-    """Speaks RESP to many; each seventh value it is asked for is gone, or has another first byte; or
-    after so many values it closes, or keeps all waiting once."""
-
-    def __init__(self, how, after=None):
-        super().__init__(daemon=True)
-        self.how, self.after, self.values, self.gets, self.is_late = how, after, {}, 0, False
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        self.lock = threading.Lock()
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(client,), daemon=True).start()
-
-    def close(self):
-        self.listener.close()
-
-    def serve(self, client):
-        with client, client.makefile("rwb") as stream:
-            while True:
-                line = stream.readline()
-                if not line:
-                    return
-                words = line.split()
-                if line[:1] == b"*":
-                    words = []
-                    for _ in range(int(line[1:])):
-                        length = int(stream.readline()[1:])
-                        words.append(stream.read(length + 2)[:-2])
-                with self.lock:
-                    reply = self.answer(words)
-                if reply is None:
-                    return
-                stream.write(reply)
-                stream.flush()
-
-    def answer(self, words):
-        verb = words[0].upper()
-        if self.after is not None and verb == b"SET" and len(self.values) >= self.after:
-            if self.how == "close":
-                return None
-            if not self.is_late:
-                self.is_late = True
-                time.sleep(DELAY_SECONDS)
-        if verb == b"SET":
-            self.values[words[1]] = words[2]
-            return b"+OK\r\n"
-        if verb == b"DEL":
-            return b":%d\r\n" % (self.values.pop(words[1], None) is not None)
-        if verb == b"DBSIZE":
-            return b":0\r\n"
-        if verb != b"GET":
-            return b"+PONG\r\n" if verb == b"PING" else b"$0\r\n\r\n"
-        value = self.values.get(words[1])
-        if value is not None:
-            self.gets += 1
-            if self.gets % 7 == 0 and self.how in ("drop", "corrupt"):
-                value = None if self.how == "drop" else bytes([value[0] ^ 1]) + value[1:]
-        return b"$-1\r\n" if value is None else b"$%d\r\n%s\r\n" % (len(value), value)
-
-
-def lied_to(t, how, wanted, after=None):
-    liar = t.own(Liar(how, after))
-    return tide(t, ["--server", "127.0.0.1:%d" % liar.port, "--pid", str(os.getpid())],
-                "fill items=700 value=fixed:100\n", wanted)
-
-
-@case(limit=60)
-def a_server_that_lies_is_caught(t):
-    for how, name, other in (("drop", "missing", "wrong"), ("corrupt", "wrong", "missing")):
-        totals = lied_to(t, how, 1)[0]["totals"]
-        equal((totals[name], totals[other]), (100, 0), how)
-
-
-@case(limit=60)
-def a_stall_is_seen_in_full(t):
-    """Each millisecond of it: had tide asked again only after the answer, one question of many would
-    be late, and p99.9 would not know of it."""
-    run, _ = lied_to(t, "delay", 0, after=300)
-    phase, samples = run["phases"][0], run["samples"]
-    true(phase["stall_max_seconds"] >= DELAY_SECONDS - 0.01, "longest: %s" % phase["stall_max_seconds"])
-    true(phase["stall_p999_seconds"] >= DELAY_SECONDS / 2, "p99.9: %s" % phase["stall_p999_seconds"])
-    equal(run["totals"]["stall_max_seconds"], phase["stall_max_seconds"], "of the run")
-    column = samples["columns"].index("stall_seconds")
-    true(phase["overslept_seconds"] > 0, "a sleeper is always a little late")
-    true(max(row[column] for row in samples["rows"]) >= DELAY_SECONDS - 0.06, "in the samples")
-
-
 @case(limit=60)
 def a_way_that_is_long_is_no_stall(t):
     """Ten milliseconds to the server and back: a probe that asks again only after the answer would be
@@ -255,87 +178,6 @@ def a_way_that_is_long_is_no_stall(t):
     run, _ = tide(t, ["--server", "127.0.0.1:%d" % there.port, "--pid", str(server.pid)], "idle seconds=2\n")
     longest = run["phases"][0]["stall_max_seconds"]
     true(0.01 <= longest < 1, "longest: %s" % longest)
-
-
-@case(limit=60)
-def a_server_that_is_killed_leaves_what_was_seen(t):
-    port = ebb.free_port()
-    server = subprocess.Popen([os.path.abspath(ebb.binary()), "--port", str(port), "--memcached-port", "0",
-                               "--http-port", "0", "--logfile", os.path.join(t.folder, "log")],
-                              env=environment())
-    try:
-        within(20, lambda: socket.socket().connect_ex(("127.0.0.1", port)) == 0, "the server does not listen")
-        csv = os.path.join(t.folder, "r.csv")
-        page = os.path.join(t.folder, "r.html")
-        threading.Timer(1, server.kill).start()
-        run, said = tide(t, ["--server", "127.0.0.1:%d" % port, "--csv", csv, "--report", page],
-                         "fill items=1000 value=fixed:100\nchurn seconds=50 writes=50% value=fixed:100\n", 2)
-    finally:
-        server.kill()
-        server.wait()
-    true("lost the connection" in said or "process is gone" in said, said)
-    equal((run["completed"], len(run["phases"])), (False, 2), "completed, phases")
-    true(run["error"] in said, run["error"])
-    with open(csv, encoding="ascii") as file:
-        equal(len(file.readlines()), len(run["samples"]["rows"]) + 1, "lines")
-    true(len(run["samples"]["rows"]) > 5, "samples")
-    true(os.path.getsize(page) > 10000, "the page")
-
-
-@case(limit=60)
-def a_run_that_is_interrupted_keeps_what_was_seen(t):
-    """By a signal that reaches tide alone, as kill sends it: the server is ended in order."""
-    result = os.path.join(t.folder, "r.json")
-    scenario = os.path.join(t.folder, "s.tide")
-    with open(scenario, "w", encoding="ascii") as file:
-        file.write("fill items=1000 value=fixed:100\nidle seconds=50\n")
-    path = os.path.join(os.path.dirname(os.path.abspath(ebb.binary())), "tide")
-    if not RSS_COUNTS or not os.access(path, os.X_OK):
-        raise Skipped("tide is not built")
-    with subprocess.Popen([path, "run", scenario, "--json", result, "--spawn", os.path.abspath(ebb.binary()) +
-                           " --port %p --memcached-port 0 --http-port 0 --loglevel warning"],
-                          env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True) as run:
-        seen = ""
-        while "idle" not in seen:
-            line = run.stderr.readline()
-            true(line != "", "it ended: " + seen)
-            seen += line
-        run.terminate()
-        _, said = run.communicate(timeout=30)
-    equal(run.returncode, 2, "exit code, with " + said)
-    with open(result, encoding="utf-8") as file:
-        kept = json.load(file)
-    equal((kept["completed"], kept["error"], len(kept["phases"])), (False, "interrupted", 2), "what is kept")
-
-
-@case(limit=60)
-def a_server_that_goes_leaves_what_was_seen(t):
-    run, said = lied_to(t, "close", 2, after=300)
-    true("lost the connection" in said, said)
-    equal(run["completed"], False, "completed")
-    equal(len(run["phases"]), 1, "phases")
-
-
-@case(limit=60)
-def what_can_not_be_done_is_said(t):
-    _, said = tide(t, ["--server", "127.0.0.1:1"], wanted=2)
-    true("nobody there" in said, said)
-    _, said = tide(t, ["--server", "127.0.0.1:1"], "fill live=1mb value=fixed:1\nidle seconds=x\n", 2)
-    true(":2:6: seconds is a time" in said, said)
-    _, said = tide(t, ["--json", "/dev/full", "--spawn", os.path.abspath(ebb.binary()) +
-                       " --port %p --memcached-port 0 --http-port 0"], "idle seconds=50ms\n", 2)
-    true("/dev/full can't be written" in said, said)
-    for option, message in (("--csv", "/dev/full can't be written"), ("--report", "/dev/full: No space left")):
-        run, said = tide(t, [option, "/dev/full", "--spawn", os.path.abspath(ebb.binary()) +
-                             " --port %p --memcached-port 0 --http-port 0"], "idle seconds=50ms\n", 2)
-        true(message in said, said)
-        equal(run["completed"], True, "the figures are kept")
-    for arguments, message in ((["--server", "nowhere"], "--server is HOST:PORT"),
-                               (["--protocol", "http"], "--protocol is"),
-                               (["--spawn", "false"], "the server ended at once"),
-                               ([], "one of --server and --spawn is needed")):
-        _, said = tide(t, arguments, wanted=2)
-        true(message in said, said)
 
 
 @case(limit=60)
@@ -357,5 +199,5 @@ def comparing_goes_on_without_a_peer(t):
         equal(done.returncode, 0, done.stderr)
         true("memcached is not installed" in done.stderr, done.stderr)
         equal("redis-frag on ebb" in done.stderr, not is_again, "whether it is played")
-        true("redis-frag  server" in done.stdout, done.stdout)
+        true("redis-frag, scale 0.002, times 0.002  server" in done.stdout, done.stdout)
         true(os.path.getsize(os.path.join(made, "report.html")) > 10000, "the page")

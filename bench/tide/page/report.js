@@ -10,6 +10,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = 8;
 const DASHES = [null, [9, 4], [2, 3], [12, 3, 2, 3], [5, 2], [16, 5], [2, 6], [9, 3, 2, 3, 2, 3]];
 const VERDICTS = [
+  ["resident_bytes", "resident", bytes],
   ["resident_over_live", "resident / live", (v) => v.toFixed(2)],
   ["peak_over_live", "peak / live", (v) => v.toFixed(2)],
   ["follow_seconds", "time to follow", seconds],
@@ -251,10 +252,20 @@ class Scenario {
 }
 
 const runs = JSON.parse(document.getElementById("runs").textContent), groups = new Map();
+/** Two runs of one server have one name: then their files tell them apart. */
+function tellApart(of) {
+  const titles = of.map((run) => run.texts.title);
+  of.forEach((run, i) => {
+    if (titles.filter((title) => title === titles[i]).length > 1)
+      run.texts.title += ` (${run.texts.file.split("/").at(-1)})`;
+  });
+}
+
 for (const run of runs) {
-  const name = run.run.scenario.name;
+  const name = run.texts.scenario;
   groups.set(name, [...(groups.get(name) ?? []), run]);
 }
+groups.forEach(tellApart);
 document.getElementById("summary").textContent =
   `${runs.length} ${runs.length === 1 ? "run" : "runs"} of ${[...groups.keys()].join(", ")}`;
 const scenarios = [...groups].map(([name, of]) => new Scenario(name, of, document.getElementById("scenarios")));

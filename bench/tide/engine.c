@@ -190,8 +190,12 @@ static void end_phase(struct engine *engine)
     note_counts(engine);
     if (isnan(outcome->server_live_bytes))
         outcome->server_live_bytes = by_items(outcome);
-    if (engine->is_evicting)
+    if (engine->is_evicting) {
         model_expire(&engine->model, (uint32_t)(engine_seconds(engine) * 10));
+        outcome->live_bytes = outcome->found_bytes; /* what had gone was not known before */
+        outcome->items = outcome->found_items;
+        outcome->peak_live = NAN;
+    }
     if (++engine->phase < engine->scenario->count) {
         begin_phase(engine);
         return;

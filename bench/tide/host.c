@@ -54,6 +54,7 @@ static int await_server(struct host *host)
     uint64_t end = clock_ns() + UINT64_C(1000000000) * READY_SECONDS;
     do {
         if (waitpid(host->child, NULL, WNOHANG) == host->child) {
+            spawn_end(host->child); /* what it left behind */
             host->child = 0;
             return refuse("the server ended at once; it must stay in the foreground: %s",
                           host->command);

@@ -33,6 +33,17 @@ uint16_t spawn_free_port(void)
     return is_bound ? ntohs(address.sin_port) : 0;
 }
 
+/* So that no shell stays between, where one command is all there is: it would not pass on the death
+ * of tide. */
+static const char *prefix_of(const char *command)
+{
+    static const char exec[] = "exec ";
+    size_t first = strcspn(command, " ");
+    if (strpbrk(command, ";&|()`\n") != NULL || strncmp(command, exec, strlen(exec)) == 0)
+        return "";
+    return memchr(command, '=', first) != NULL ? "exec env " : exec;
+}
+
 /* The command with the port in it; the caller frees it. */
 static char *shell_text(const char *command, uint16_t port)
 {
@@ -41,6 +52,7 @@ static char *shell_text(const char *command, uint16_t port)
     FILE *file = open_memstream(&text, &size);
     if (file == NULL)
         return NULL;
+    fputs(prefix_of(command), file);
     for (; *command != '\0'; command++) {
         if (command[0] == '%' && command[1] == 'p') {
             fprintf(file, "%u", port);
@@ -56,6 +68,7 @@ static char *shell_text(const char *command, uint16_t port)
 pid_t spawn_start(const char *command, uint16_t port)
 {
     char *text = shell_text(command, port);
+    prctl(PR_SET_CHILD_SUBREAPER, 1); /* those a shell leaves behind are waited for too */
     pid_t parent = getpid(), pid = text == NULL ? -1 : fork();
     if (pid > 0)
         setpgid(pid, pid); /* as the child does: whoever comes first */
@@ -77,10 +90,12 @@ pid_t spawn_start(const char *command, uint16_t port)
 
 void spawn_end(pid_t pid)
 {
+    pid_t ended;
     kill(-pid, SIGTERM);
-    for (unsigned step = 0; waitpid(pid, NULL, WNOHANG) == 0; step++) {
+    for (unsigned step = 0; (ended = waitpid(-pid, NULL, WNOHANG)) >= 0; step++) {
         if (step == STOP_STEPS)
             kill(-pid, SIGKILL);
-        usleep(STOP_STEP_US);
+        if (ended == 0)
+            usleep(STOP_STEP_US);
     }
 }

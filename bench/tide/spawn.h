@@ -8,11 +8,11 @@
 
 /* A port of 127.0.0.1 that is free at the moment; 0 if none can be had. */
 uint16_t spawn_free_port(void);
-/* Runs the command through the shell, each %p replaced by the port, in a process group of its own;
- * the shell dies with its parent. Its id, which is the server's if the command is no more than
- * that; -1 with errno. */
+/* Runs the command through the shell, each %p replaced by the port, in a process group of its own.
+ * Its first process dies with its parent: the server if the command is no more than that, else the
+ * shell. Its id; -1 with errno. */
 pid_t spawn_start(const char *command, uint16_t port);
-/* SIGTERM to the group, and SIGKILL if its first does not go. */
+/* SIGTERM to the group, and SIGKILL after ten seconds; returns when all of it has gone. */
 void spawn_end(pid_t pid);
 
 #endif

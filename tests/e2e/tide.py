@@ -88,6 +88,18 @@ def live_bytes_agree_with_redis(t):
 
 
 @case(limit=60)
+def what_a_limit_has_evicted_is_no_longer_live(t):
+    """tide learns of it by reading back: until then it takes for live what it wrote."""
+    run, _ = tide(t, ["--evicting", "--spawn", os.path.abspath(ebb.binary()) +
+                      " --port %p --memcached-port 0 --http-port 0 --loglevel warning --maxmemory 24mb"],
+                  "fill live=32mb written=64mb value=fixed:1000\ndelete share=50% settle=100ms\n")
+    agree(run)
+    equal((run["totals"]["missing"], run["totals"]["wrong"]), (0, 0), "faults")
+    true(4e6 < run["phases"][0]["live_bytes"] < 24 * 1024 * 1024, "live: %s" % run["phases"][0]["live_bytes"])
+    equal(run["phases"][0]["peak_over_live"], None, "peak")
+
+
+@case(limit=60)
 def whose_memory_it_is_the_listener_says(t):
     """Behind a shell that stays, the server is its child; and both are ended."""
     run, said = tide(t, ["--spawn", "cd / && LC_ALL=C " + os.path.abspath(ebb.binary()) +

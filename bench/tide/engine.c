@@ -355,24 +355,70 @@ static int open_lanes(struct engine *engine)
     return 0;
 }
 
-static void start_loop(struct engine *engine)
+static int watch_lanes(struct engine *engine)
 {
-    uv_loop_init(&engine->loop);
+    int status = 0;
+    for (unsigned i = 0; status == 0 && i < engine->lane_count; i++) {
+        uv_poll_t *poll = &engine->polls[i];
+        status = uv_poll_init(&engine->loop, poll, engine->lanes[i].descriptor);
+        poll->data = engine;
+        if (status == 0)
+            status = uv_poll_start(poll, UV_READABLE | UV_DISCONNECT, on_poll);
+    }
+    return status;
+}
+
+static int watch_signals(struct engine *engine)
+{
+    int status = 0;
+    for (unsigned i = 0; status == 0 && i < 2; i++) {
+        uv_signal_t *handle = &engine->signals[i];
+        status = uv_signal_init(&engine->loop, handle);
+        handle->data = engine;
+        if (status == 0)
+            status = uv_signal_start(handle, on_signal, i == 0 ? SIGINT : SIGTERM);
+    }
+    return status;
+}
+
+static void start_clock(struct engine *engine)
+{
     uv_timer_init(&engine->loop, &engine->tick);
     uv_check_init(&engine->loop, &engine->check);
     engine->tick.data = engine->check.data = engine;
-    for (unsigned i = 0; i < engine->lane_count; i++) {
-        uv_poll_init(&engine->loop, &engine->polls[i], engine->lanes[i].descriptor);
-        engine->polls[i].data = engine;
-        uv_poll_start(&engine->polls[i], UV_READABLE | UV_DISCONNECT, on_poll);
-    }
-    for (unsigned i = 0; i < 2; i++) {
-        uv_signal_init(&engine->loop, &engine->signals[i]);
-        engine->signals[i].data = engine;
-        uv_signal_start(&engine->signals[i], on_signal, i == 0 ? SIGINT : SIGTERM);
-    }
     uv_timer_start(&engine->tick, on_tick, 0, TICK_MS);
     uv_check_start(&engine->check, on_check);
+    engine->start_ns = clock_ns();
+}
+
+static int start(struct engine *engine)
+{
+    char error[300];
+    if (open_lanes(engine) < 0)
+        return -1;
+    if (pulse_start(&engine->pulse, engine->peer, error, sizeof error) < 0) {
+        snprintf(engine->error, sizeof engine->error, "no probe: %s", error);
+        return -1;
+    }
+    int status = watch_lanes(engine);
+    if (status == 0)
+        status = watch_signals(engine);
+    if (status < 0)
+        snprintf(engine->error, sizeof engine->error, "no event loop: %s", uv_strerror(status));
+    return status;
+}
+
+static void play(struct engine *engine)
+{
+    struct reading idle;
+    start_clock(engine);
+    if (source_read(engine->source, true, &idle))
+        engine->idle_resident = idle.resident;
+    begin_phase(engine);
+    if (!engine->is_stopped)
+        uv_run(&engine->loop, UV_RUN_DEFAULT);
+    if (engine->error[0] != '\0' && engine->phase < engine->outcome_count)
+        cut_phase(engine);
 }
 
 static void close_handle(uv_handle_t *handle, void *context)
@@ -384,25 +430,15 @@ static void close_handle(uv_handle_t *handle, void *context)
 
 int engine_run(struct engine *engine)
 {
-    struct reading idle;
-    char error[300];
-    model_init(&engine->model, engine->scenario->key_lengths);
-    engine->prng = prng_seeded(engine->seed);
-    if (open_lanes(engine) < 0)
-        return -1;
-    if (pulse_start(&engine->pulse, engine->peer, error, sizeof error) < 0) {
-        snprintf(engine->error, sizeof engine->error, "no probe: %s", error);
+    int status = uv_loop_init(&engine->loop);
+    if (status < 0) {
+        snprintf(engine->error, sizeof engine->error, "no event loop: %s", uv_strerror(status));
         return -1;
     }
-    start_loop(engine);
-    engine->start_ns = clock_ns();
-    if (source_read(engine->source, true, &idle))
-        engine->idle_resident = idle.resident;
-    begin_phase(engine);
-    if (!engine->is_stopped)
-        uv_run(&engine->loop, UV_RUN_DEFAULT);
-    if (engine->error[0] != '\0' && engine->phase < engine->outcome_count)
-        cut_phase(engine);
+    model_init(&engine->model, engine->scenario->key_lengths);
+    engine->prng = prng_seeded(engine->seed);
+    if (start(engine) == 0)
+        play(engine);
     pulse_stop(&engine->pulse);
     uv_walk(&engine->loop, close_handle, NULL);
     uv_run(&engine->loop, UV_RUN_DEFAULT);

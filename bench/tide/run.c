@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include "builtin.h"
@@ -342,6 +343,16 @@ static int try_outputs(const struct run *run)
     return 0;
 }
 
+/* Each connection is a file. */
+static void allow_files(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
+        return;
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+}
+
 static int prepare(struct run *run, const char *scenario)
 {
     if ((run->host.server == NULL) == (run->host.command == NULL))
@@ -350,6 +361,7 @@ static int prepare(struct run *run, const char *scenario)
         snprintf(run->report_json, sizeof run->report_json, "%s.json", run->report);
         run->json = run->report_json;
     }
+    allow_files();
     return read_scenario(run, scenario) < 0 || try_outputs(run) < 0 || take_password(run) < 0 ||
                    host_open(&run->host) < 0
                ? -1

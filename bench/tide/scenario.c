@@ -280,9 +280,10 @@ static int read_pair(struct reader *reader, struct phase *phase, const struct pa
     void *field = (char *)phase + pair->offset;
     if (pair->type == PAIR_SHARE || pair->type == PAIR_TIME)
         *(double *)field = number;
-    else
-        *(uint64_t *)field =
-            (uint64_t)(pair->type == PAIR_NUMBER ? number : number * reader->scale);
+    else if (pair->type == PAIR_NUMBER || number == 0)
+        *(uint64_t *)field = (uint64_t)number;
+    else /* what is given is never scaled to nothing */
+        *(uint64_t *)field = (uint64_t)fmax(1, number * reader->scale);
     return 0;
 }
 

@@ -150,20 +150,23 @@ json_t *result_make(const struct engine *engine, const struct run_facts *facts)
     json_t *phases = json_array();
     for (size_t i = 0; i < engine->outcome_count; i++)
         json_array_append_new(phases, phase_object(engine, i));
+    json_t *name = json_string(facts->scenario_name);
+    if (name == NULL) /* a file's name need not be UTF-8 */
+        name = json_string("?");
     uname(&machine);
     gmtime_r(&facts->started, &when);
     strftime(started, sizeof started, "%Y-%m-%dT%H:%M:%SZ", &when);
     bool is_complete = engine->error[0] == '\0';
-    return json_pack(
-        "{ss si ss s{so so so sf sf} so s{ss si} ss sI si si sb so so so so}", "format", RUN_FORMAT,
-        "format_version", RUN_FORMAT_VERSION, "tide_version", TIDE_VERSION, "scenario", "name",
-        text(facts->scenario_name), "title", text(engine->scenario->title), "text",
-        text(facts->scenario_text), "scale", facts->scale, "time_scale", facts->time_scale,
-        "server", server_object(engine, facts), "machine", "kernel", machine.release, "cpus",
-        (int)sysconf(_SC_NPROCESSORS_ONLN), "started", started, "seed", (json_int_t)engine->seed,
-        "connections", (int)engine->lane_count, "depth", (int)engine->depth, "completed",
-        is_complete, "error", is_complete ? json_null() : text(engine->error), "phases", phases,
-        "samples", samples_object(engine), "totals", totals_object(engine));
+    return json_pack("{ss si ss s{so so so sf sf} so s{ss si} ss sI si si sb so so so so}",
+                     "format", RUN_FORMAT, "format_version", RUN_FORMAT_VERSION, "tide_version",
+                     TIDE_VERSION, "scenario", "name", name, "title", text(engine->scenario->title),
+                     "text", text(facts->scenario_text), "scale", facts->scale, "time_scale",
+                     facts->time_scale, "server", server_object(engine, facts), "machine", "kernel",
+                     machine.release, "cpus", (int)sysconf(_SC_NPROCESSORS_ONLN), "started",
+                     started, "seed", (json_int_t)engine->seed, "connections",
+                     (int)engine->lane_count, "depth", (int)engine->depth, "completed", is_complete,
+                     "error", is_complete ? json_null() : text(engine->error), "phases", phases,
+                     "samples", samples_object(engine), "totals", totals_object(engine));
 }
 
 int result_write_json(const json_t *result, const char *path)

@@ -230,7 +230,9 @@ static char *read_file(const char *path)
     if (text != NULL) {
         size_t length = fread(text, 1, TEXT_MAX - 1, file);
         text[length] = '\0';
-        if (ferror(file)) { /* a folder, say */
+        if (length == TEXT_MAX - 1)
+            errno = EFBIG;
+        if (ferror(file) || length == TEXT_MAX - 1) { /* a folder, say */
             free(text);
             text = NULL;
         }
@@ -357,6 +359,8 @@ static int prepare(struct run *run, const char *scenario)
 {
     if ((run->host.server == NULL) == (run->host.command == NULL))
         return refuse("one of --server and --spawn is needed; tide run --help says more");
+    if (run->host.metrics != NULL && run->host.pid != 0)
+        return refuse("--pid and --metrics say two things of where memory is read");
     if (run->report != NULL && run->json == NULL) {
         snprintf(run->report_json, sizeof run->report_json, "%s.json", run->report);
         run->json = run->report_json;

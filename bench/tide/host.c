@@ -140,6 +140,10 @@ static int ask_server(struct host *host)
     double own = answer_number(answer, is_resp(host) ? "process_id:" : "STAT pid ");
     host->own = own >= 1 && own < INT_MAX ? (pid_t)own : 0;
     double items = peer_items(&host->peer);
+    if (items > 0 && host->command != NULL)
+        return refuse("the server begins with %.0f items, from a file of before; tide needs an "
+                      "empty one (redis-server takes --save \"\"): %s",
+                      items, host->command);
     if (items > 0)
         return refuse("%s holds %.0f items; tide needs an empty server (%s deletes them)",
                       host->address, items, is_resp(host) ? "FLUSHALL" : "flush_all");

@@ -335,6 +335,8 @@ static void mc_stats_tell_what_happened(void **state)
     STAT("delete_misses", "1");
     STAT("cmd_flush", "1");
     STAT("curr_items", "1");
+    STAT("bytes", "8"); /* a, 100, and the header of four */
+    STAT("ebb_live_bytes", "4");
     STAT("uptime", "3");
     STAT("version", EBB_MEMCACHED_VERSION);
     STAT("limit_maxbytes", "0");

@@ -16,7 +16,6 @@
 #define ANSWER_BYTES     65536
 #define LOGIN_SIZE       (2 * PEER_SECRET_MAX + 256)
 #define LINE_SIZE        256
-#define EBB_BESIDE       4  /* its header, without what some items have more */
 #define MEMCACHED_BESIDE 59 /* header 48, CAS 8, the key's zero, the value's line end */
 
 const char *protocol_name(enum protocol protocol)
@@ -170,7 +169,8 @@ double peer_live_bytes(const struct peer *peer)
         return strstr(answer, "ebb_version:") != NULL
                    ? answer_number(answer, "\nused_memory_dataset:")
                    : NAN;
-    bool is_ebb = strstr(answer, "ebb_version") != NULL;
-    return answer_number(answer, "STAT bytes ") -
-           (is_ebb ? EBB_BESIDE : MEMCACHED_BESIDE) * answer_number(answer, "STAT curr_items ");
+    double live = answer_number(answer, "STAT ebb_live_bytes ");
+    return !isnan(live) ? live
+                        : answer_number(answer, "STAT bytes ") -
+                              MEMCACHED_BESIDE * answer_number(answer, "STAT curr_items ");
 }

@@ -37,7 +37,7 @@ ssize_t peer_ask(const struct peer *peer, const char *question, const char *end,
 double answer_number(const char *answer, const char *name);
 
 /* Keys and values by the server's own count; NAN if it has none. memcached: bytes less what an
- * item has beside them; Ebb: INFO's used_memory_dataset, stats' bytes less its header. */
+ * item has beside them; Ebb: INFO's used_memory_dataset, stats' ebb_live_bytes. */
 double peer_live_bytes(const struct peer *peer);
 double peer_items(const struct peer *peer);
 

@@ -147,6 +147,7 @@ static void put_store(struct sample *sample)
     put(sample, "slabs_moved", store->item_heap.freed_spans);
     put(sample, "malloc_fails", store->item_heap.failures);
     put(sample, "bytes", store->key_bytes + store->value_bytes + store->header_bytes);
+    put(sample, "ebb_live_bytes", store->key_bytes + store->value_bytes);
     put(sample, "curr_items", store->items);
     put(sample, "total_items", store->sets);
     put(sample, "evictions", store->evicted);

@@ -58,7 +58,7 @@ def live_bytes_agree_with_the_server(t):
     agree(tide(t, ["--spawn", ebb_path + " --port %p --memcached-port 0 --http-port 0"],
                SMALL + REPLACED + EXPIRED)[0])
     agree(tide(t, ["--protocol", "memcached", "--spawn",
-                   ebb_path + " --memcached-port %p --port 0 --http-port 0"])[0])
+                   ebb_path + " --memcached-port %p --port 0 --http-port 0"], SMALL + REPLACED + EXPIRED)[0])
 
 
 @case(limit=60)

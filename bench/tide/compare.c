@@ -51,8 +51,10 @@ static int print_table(char *const paths[], int count)
 static int print_report(const char *html_path, char *const paths[], int count)
 {
     char error[ERROR_SIZE];
-    if (report_write(html_path, paths, count, error, sizeof error) == 0)
+    if (report_write(html_path, paths, count, error, sizeof error) == 0) {
+        fprintf(stderr, "tide: %s, for a browser\n", html_path);
         return 0;
+    }
     fprintf(stderr, "tide: %s\n", error);
     return EXIT_REFUSED;
 }

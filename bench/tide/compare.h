@@ -3,7 +3,8 @@
 #ifndef EBB_TIDE_COMPARE_H
 #define EBB_TIDE_COMPARE_H
 
-/* argv[0] is "compare". Returns the exit code: 0, or 2 for what could not be read or written. */
+/* argv[0] is "tide compare". Returns the exit code: 0, or 2 for what could not be read or written.
+ */
 int compare_main(int argc, char **argv);
 
 #endif

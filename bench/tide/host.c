@@ -56,8 +56,9 @@ static int await_server(struct host *host)
         if (waitpid(host->child, NULL, WNOHANG) == host->child) {
             spawn_end(host->child); /* what it left behind */
             host->child = 0;
-            return refuse("the server ended at once; it must stay in the foreground: %s",
-                          host->command);
+            return refuse(
+                "the server ended at once (one that stays in the foreground is needed): %s",
+                host->command);
         }
         if (is_ready(host))
             return 0;

@@ -70,19 +70,28 @@ static int finish(int status)
 
 int main(int argc, char **argv)
 {
+    static char run_name[] = "tide run", compare_name[] = "tide compare"; /* for getopt's words */
     const char *word = argc > 1 ? argv[1] : "";
     signal(SIGPIPE, SIG_IGN); /* a pipe that nobody reads to its end is no reason to lose a run */
-    if (strcmp(word, "run") == 0)
+    if (strcmp(word, "run") == 0) {
+        argv[1] = run_name;
         return finish(run_main(argc - 1, argv + 1));
-    if (strcmp(word, "compare") == 0)
+    }
+    if (strcmp(word, "compare") == 0) {
+        argv[1] = compare_name;
         return finish(compare_main(argc - 1, argv + 1));
+    }
     if (strcmp(word, "list") == 0)
         return finish(list());
     if (strcmp(word, "show") == 0)
         return finish(show(argv[2]));
     if (strcmp(word, "--version") == 0 || strcmp(word, "-V") == 0)
         return finish(puts("tide " TIDE_VERSION) < 0 ? 2 : 0);
-    bool is_asked = strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0;
-    fputs(help, is_asked ? stdout : stderr);
+    bool is_asked =
+        strcmp(word, "--help") == 0 || strcmp(word, "-h") == 0 || strcmp(word, "help") == 0;
+    if (!is_asked && word[0] != '\0')
+        fprintf(stderr, "tide: no such command: %s; tide --help names them\n", word);
+    else
+        fputs(help, is_asked ? stdout : stderr);
     return finish(is_asked ? 0 : 2);
 }

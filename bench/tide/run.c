@@ -49,6 +49,15 @@ static const char help[] =
     "                          FILE.json if that is not given\n"
     "  -h, --help              this\n"
     "\n"
+    "A phase's verdicts: resident memory at its end, also over what is live then; peak/live, the\n"
+    "highest in it; follow, seconds from its last command until memory had followed; the server's "
+    "CPU\n"
+    "seconds; p99.9 and longest delay of a question asked each millisecond; page faults by what "
+    "was\n"
+    "written; values that were wrong or missing; off, by how much the server's own count of live\n"
+    "bytes differs. A star is the best of several runs, - what there is not: memory that did not\n"
+    "follow while it was waited for, say.\n"
+    "\n"
     "Exit code: 0; 1: values were wrong or missing; 2: it could not be measured to its end. What "
     "was\n"
     "seen until then is written in any case.\n";
@@ -285,6 +294,7 @@ static int write_report(const struct run *run)
     char *const paths[] = {(char *)(uintptr_t)run->json}; /* is only read */
     if (report_write(run->report, paths, 1, error, sizeof error) < 0)
         return refuse("%s", error);
+    fprintf(stderr, "tide: %s, for a browser\n", run->report);
     return 0;
 }
 

@@ -267,7 +267,7 @@ for (const run of runs) {
 }
 groups.forEach(tellApart);
 document.getElementById("summary").textContent =
-  `${runs.length} ${runs.length === 1 ? "run" : "runs"} of ${[...groups.keys()].join(", ")}`;
+  `${runs.length} ${runs.length === 1 ? "run" : "runs"} of ${[...groups.keys()].join("; ")}`;
 const scenarios = [...groups].map(([name, of]) => new Scenario(name, of, document.getElementById("scenarios")));
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => scenarios.forEach((one) => one.redraw()));
 document.body.dataset.isReady = "yes";

@@ -104,6 +104,10 @@ struct ebb_owner {
     /* The object at `ref` will be moved in a moment: a chance to ask the processor for what `moved`
      * will touch. May be NULL. */
     void (*about_to_move)(void *context, ebb_ref ref, void *data);
+    /* The bytes of the object at `data`: what was asked for, or less if the rest may be lost. Where
+     * this is known, few objects of many sizes share spans: a slot may then be a quarter longer
+     * than ebb_round_bytes() says. NULL: each size has spans of its own. */
+    size_t (*bytes)(void *context, const void *data);
 };
 
 int ebb_heap_create(struct ebb_heap **heap, struct ebb_pool *pool, const struct ebb_owner *owner);
@@ -124,9 +128,9 @@ void ebb_heap_reset(struct ebb_heap *heap);
 
 /* The bytes that the object's slot holds: what it costs, and what it may grow to in place. */
 size_t ebb_slot_bytes(const struct ebb_heap *heap, ebb_ref ref);
-/* The slot size that ebb_alloc(bytes) would use. Pure. */
+/* The slot size that ebb_alloc(bytes) uses, unless the object becomes a guest. Pure. */
 size_t ebb_round_bytes(size_t bytes);
-/* The class that ebb_alloc(bytes) would use, EBB_CLASS_COUNT for large ones. Pure. */
+/* The class of that slot size, EBB_CLASS_COUNT for large ones. Pure. */
 unsigned ebb_class_of(size_t bytes);
 
 /* The heap may pass the pool's limit, until it is told that it may not: for a few bytes that can't

@@ -287,7 +287,8 @@ void ebb_heap_reset(struct ebb_heap *heap)
 ebb_ref ebb_alloc(struct ebb_heap *heap, size_t bytes)
 {
     EBB_ASSERT(bytes > 0);
-    unsigned class_index = bytes > EBB_LARGE_BYTES ? CLASS_LARGE : class_of(bytes);
+    unsigned class_index =
+        bytes > EBB_LARGE_BYTES ? CLASS_LARGE : share_class(heap, class_of(bytes));
     ebb_ref ref =
         class_index == CLASS_LARGE ? large_take(heap, bytes) : heap_take(heap, class_index);
     if (ref == 0)

@@ -227,6 +227,7 @@ struct heap_class {
     uint32_t spans_full, spans_empty;
     span_id current; /* where the next object goes, 0: choose */
     uint8_t rung;
+    uint16_t guests; /* its objects that went to other classes since it got its last span */
     uint32_t spans;
     uint64_t slots, used; /* sums over its spans */
     uint64_t pages;
@@ -254,6 +255,9 @@ struct ebb_heap {
     enum ebb_reason active_reason;                /* compaction under way, EBB_REASON_NONE: none */
     uint64_t settles_ns;                          /* until then COMPACT_SETTLING */
     bool is_exempt;                               /* from the pool's limit */
+    bool is_sweeping;                             /* a sweep of share.c is under way ... */
+    uint16_t sweep_class;                         /* ... and goes on with that class */
+    uint64_t swept_changes;                       /* allocations and frees at the last one's end */
     struct pinned *pinned;                        /* pinned_spans of them */
     size_t pinned_spans, pinned_capacity, pinned_pages;
     size_t freed_objects; /* in pinned spans: still counted as objects below */
@@ -291,6 +295,11 @@ ebb_ref large_take(struct ebb_heap *heap, size_t bytes); /* 0: no memory */
 bool large_resize_in_place(struct ebb_heap *heap, span_id id, size_t bytes);
 /* Moves a large object into a larger run. The new ref, or 0: no memory, nothing changed. */
 ebb_ref large_move(struct ebb_heap *heap, span_id id, size_t bytes);
+
+/* share.c: guests of other classes, in heaps whose owner knows the bytes of objects */
+unsigned share_class(struct ebb_heap *heap, unsigned class_index); /* to take a slot from */
+/* Empties sparse spans of rare classes until the deadline. true: there is more. */
+bool share_sweep(struct ebb_heap *heap, uint64_t deadline_ns);
 
 /* due.c */
 void due_set(struct ebb_heap *heap, span_id id, uint64_t due); /* UINT64_MAX: out of the heap */

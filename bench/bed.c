@@ -54,7 +54,7 @@ static void about_to_move(void *context, ebb_ref ref, void *data)
 
 static void open_heap(struct bed *bed)
 {
-    struct ebb_owner owner = {bed, moved, about_to_move};
+    struct ebb_owner owner = {.context = bed, .moved = moved, .about_to_move = about_to_move};
     if (ebb_pool_create(&bed->pool, NULL) != 0 ||
         ebb_heap_create(&bed->heap, bed->pool, &owner) != 0)
         die("no heap");

@@ -190,7 +190,7 @@ static void check_residence(const struct model *model)
     TWIN_REQUIRE(heap.span_bytes == pool.span_bytes);
 }
 
-static void run(struct rng rng, size_t operations, bool may_fail)
+static void run(struct rng rng, size_t operations, bool may_fail, bool is_sharing)
 {
     struct model *model = calloc(1, sizeof *model);
     model->rng = rng;
@@ -204,7 +204,10 @@ static void run(struct rng rng, size_t operations, bool may_fail)
     if (may_fail)
         config.reserve_bytes /= 4;
     assert_int_equal(ebb_pool_create(&model->pool, &config), 0);
-    twin_init(&model->twin, model->pool, OBJECTS);
+    if (is_sharing)
+        twin_init_sharing(&model->twin, model->pool, OBJECTS);
+    else
+        twin_init(&model->twin, model->pool, OBJECTS);
     for (size_t n = 0; n < operations; n++) {
         operate(model);
         if (n % 5000 == 0) {
@@ -236,13 +239,15 @@ static void two_million_operations_agree_with_the_twin(void **state)
     (void)state;
     struct rng rng = rng_start("model");
     for (unsigned part = 0; part < 4; part++)
-        run(rng_seeded(rng_next(&rng)), SCALED(500000), false);
+        run(rng_seeded(rng_next(&rng)), SCALED(500000), false, part % 2 == 1);
 }
 
 static void a_system_that_refuses_changes_nothing(void **state)
 {
     (void)state;
-    run(rng_start("model with failures"), SCALED(300000), true);
+    struct rng rng = rng_start("model with failures");
+    for (unsigned part = 0; part < 2; part++)
+        run(rng_seeded(rng_next(&rng)), SCALED(150000), true, part == 1);
 }
 
 int main(void)

@@ -30,6 +30,14 @@ static void item_about_to_move(void *context, ebb_ref ref, void *data)
     index_prefetch(&shard->index, item_hash(shard, ref));
 }
 
+static size_t item_size(void *context, const void *data)
+{
+    struct item_view view;
+    (void)context;
+    item_read(data, &view);
+    return item_view_bytes(&view);
+}
+
 static void segment_moved(void *context, ebb_ref from, ebb_ref to, void *data)
 {
     struct shard *shard = context;
@@ -55,8 +63,8 @@ int shard_init(struct shard *shard, struct store *store, struct ebb_pool *pool,
     *shard = (struct shard){
         .base = ebb_pool_base(pool), .store = store, .random = seed | 1, .cas_last = 0};
     init_lock(&shard->lock);
-    struct ebb_owner items = {shard, item_moved, item_about_to_move},
-                     segments = {shard, segment_moved, NULL};
+    struct ebb_owner items = {shard, item_moved, item_about_to_move, item_size},
+                     segments = {.context = shard, .moved = segment_moved};
     shard->keys = calloc(2 * (size_t)database_count, sizeof *shard->keys);
     if (shard->keys == NULL || ebb_heap_create(&shard->items, pool, &items) != 0 ||
         ebb_heap_create(&shard->segments, pool, &segments) != 0 ||

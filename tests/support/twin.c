@@ -93,11 +93,23 @@ static void on_moved(void *context, ebb_ref from, ebb_ref to, void *data)
     twin->moves++;
 }
 
-void twin_init(struct twin *twin, struct ebb_pool *pool, size_t capacity)
+static size_t on_bytes(void *context, const void *data)
 {
-    *twin = (struct twin){.pool = pool, .base = ebb_pool_base(pool), .capacity = capacity};
-    struct ebb_owner owner = {
-        .context = twin, .about_to_move = on_about_to_move, .moved = on_moved};
+    const struct twin *twin = context;
+    ebb_ref ref = (ebb_ref)((const char *)data - twin->base) / EBB_GRANULE_BYTES;
+    uint32_t owner = twin->owner_of[ref];
+    TWIN_REQUIRE(owner != 0 && twin->objects[owner - 1].ref == ref);
+    return twin->objects[owner - 1].bytes;
+}
+
+static void init(struct twin *twin, struct ebb_pool *pool, size_t capacity, bool is_sharing)
+{
+    *twin = (struct twin){
+        .pool = pool, .base = ebb_pool_base(pool), .capacity = capacity, .is_sharing = is_sharing};
+    struct ebb_owner owner = {.context = twin,
+                              .about_to_move = on_about_to_move,
+                              .moved = on_moved,
+                              .bytes = is_sharing ? on_bytes : NULL};
     TWIN_REQUIRE(ebb_heap_create(&twin->heap, pool, &owner) == 0);
     twin->objects = calloc(capacity, sizeof *twin->objects);
     TWIN_REQUIRE(twin->objects != NULL);
@@ -107,6 +119,25 @@ void twin_init(struct twin *twin, struct ebb_pool *pool, size_t capacity)
     twin->owner_of = mmap(NULL, twin->owner_bytes, PROT_READ | PROT_WRITE,
                           MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     TWIN_REQUIRE(twin->owner_of != MAP_FAILED);
+}
+
+void twin_init(struct twin *twin, struct ebb_pool *pool, size_t capacity)
+{
+    init(twin, pool, capacity, false);
+}
+
+void twin_init_sharing(struct twin *twin, struct ebb_pool *pool, size_t capacity)
+{
+    init(twin, pool, capacity, true);
+}
+
+/* Of its own class, or of one that is at most a quarter longer if it may be a guest. */
+static bool is_right_slot(const struct twin *twin, ebb_ref ref, size_t bytes)
+{
+    size_t slot_bytes = ebb_slot_bytes(twin->heap, ref), own_bytes = ebb_round_bytes(bytes);
+    if (!twin->is_sharing || bytes > EBB_LARGE_BYTES)
+        return slot_bytes == own_bytes;
+    return slot_bytes >= own_bytes && slot_bytes <= own_bytes + own_bytes / 4;
 }
 
 void twin_release(struct twin *twin)
@@ -125,7 +156,7 @@ static struct twin_object *add(struct twin *twin, size_t n, size_t bytes)
     if (ref == 0)
         return NULL;
     TWIN_REQUIRE(twin->owner_of[ref] == 0);
-    TWIN_REQUIRE(ebb_slot_bytes(twin->heap, ref) == ebb_round_bytes(bytes));
+    TWIN_REQUIRE(is_right_slot(twin, ref, bytes));
     *object = (struct twin_object){.ref = ref, .bytes = bytes, .seed = twin->next_seed++ << 32};
     twin->owner_of[ref] = (uint32_t)n + 1;
     twin->live++;
@@ -186,7 +217,7 @@ int twin_resize(struct twin *twin, size_t n, size_t bytes)
     TWIN_REQUIRE(twin->owner_of[after] == 0);
     twin->owner_of[after] = (uint32_t)n + 1;
     object->ref = after;
-    TWIN_REQUIRE(ebb_slot_bytes(twin->heap, after) == ebb_round_bytes(bytes));
+    TWIN_REQUIRE(is_right_slot(twin, after, bytes));
     char *data = ebb_at(twin->base, after);
     size_t kept = bytes < object->bytes ? bytes : object->bytes;
     TWIN_REQUIRE(object->is_virgin || is_filled(data, kept, object->seed));
@@ -336,7 +367,8 @@ void twin_check(const struct twin *twin)
         if (!twin_has(twin, n))
             continue;
         live++;
-        slot_bytes += ebb_round_bytes(object->bytes);
+        TWIN_REQUIRE(is_right_slot(twin, object->ref, object->bytes));
+        slot_bytes += ebb_slot_bytes(twin->heap, object->ref);
         large += object->bytes > EBB_LARGE_BYTES;
         due = object->due != 0 && object->due < due ? object->due : due;
     }

@@ -42,12 +42,15 @@ struct twin {
     size_t owner_bytes;
     size_t live, live_bytes, pins; /* not counting freed ones; bytes as asked for */
     uint64_t moves, announced;
+    bool is_sharing;
     uint64_t next_seed;
     size_t visited; /* by twin_each and twin_due_visit */
 };
 
 /* A heap in the pool with room for so many objects, none at first. */
 void twin_init(struct twin *twin, struct ebb_pool *pool, size_t capacity);
+/* The same, and the heap is told the bytes of objects: they may be guests of longer classes. */
+void twin_init_sharing(struct twin *twin, struct ebb_pool *pool, size_t capacity);
 /* Frees the objects (none may be pinned) and the heap. */
 void twin_release(struct twin *twin);
 

@@ -276,6 +276,36 @@ static void noeviction_refuses(void **state)
     model(4, USE_NONE, false);
 }
 
+/* It must not wait for shards that have nothing to give: each look costs a client its time. */
+static void who_can_win_nothing_is_refused_at_once(void **state)
+{
+    (void)state;
+    enum { WRITES = 20, LOOKS = 8 };
+    for (unsigned is_volatile = 0; is_volatile < 2; is_volatile++) {
+        struct world *world = world_create(16, USE_S3, is_volatile);
+        struct store_stats stats;
+        char text[32];
+        struct store_value value = {.data = fill(world, 1, VALUE_MAX), .len = 400};
+        unsigned stored = 0;
+        set_limit(world, SIZE_MAX);
+        for (; is_volatile && stored < 1000; stored++) { /* none of them has a time */
+            struct store_key key = enter(world, stored, text);
+            assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
+        }
+        set_limit(world, 0);
+        value.len = VALUE_MAX; /* which no free slot serves */
+        for (unsigned i = 0; i < WRITES; i++) {
+            struct store_key key = enter(world, stored + i, text);
+            assert_int_equal(store_set(&world->session, &key, &value), STORE_ENOMEM);
+        }
+        store_leave(&world->session);
+        store_stats(world->store, &stats);
+        assert_int_equal(stats.items, stored);
+        assert_true(stats.pool.refusals <= WRITES * LOOKS);
+        world_destroy(world);
+    }
+}
+
 static void a_lowered_limit_is_reached_by_upkeep_alone(void **state)
 {
     (void)state;
@@ -416,6 +446,7 @@ int main(void)
         cmocka_unit_test(random_does),
         cmocka_unit_test(volatile_policies_leave_keys_without_a_time),
         cmocka_unit_test(noeviction_refuses),
+        cmocka_unit_test(who_can_win_nothing_is_refused_at_once),
         cmocka_unit_test(a_lowered_limit_is_reached_by_upkeep_alone),
         cmocka_unit_test(nobody_is_evicted_while_compaction_can_win_it),
         cmocka_unit_test(idle_time_is_a_lower_bound_under_each_order),

@@ -500,6 +500,27 @@ static size_t of_another(struct shard *shard, const struct room *room,
     return 0;
 }
 
+/* Whether the shard has an item that the policy lets go; its lock is not needed. */
+static bool has_victims(const struct shard *shard)
+{
+    const struct store *store = shard->store;
+    if (!__atomic_load_n(&store->limit.is_volatile, __ATOMIC_RELAXED))
+        return stat_read(&shard->stats.header_bytes) > 0;
+    for (unsigned database = 0; database < store->database_count; database++)
+        if (stat_read(&shard->expires[database]) > 0)
+            return true;
+    return false;
+}
+
+static bool others_have_victims(const struct shard *shard)
+{
+    const struct store *store = shard->store;
+    for (unsigned s = 0; s < store->shard_count; s++)
+        if (&store->shards[s] != shard && has_victims(&store->shards[s]))
+            return true;
+    return false;
+}
+
 static size_t compact_other(struct shard *other, const struct room *room)
 {
     (void)room;
@@ -573,7 +594,7 @@ bool evict_make_room(struct shard *shard, struct room *room)
     if (freed > 0)
         return true;
     /* The others may have what this one lacks, but were all in use just now. */
-    if (!may_evict || shard->store->shard_count == 1 || room->tries >= BUSY_TRIES_MAX)
+    if (!may_evict || room->tries >= BUSY_TRIES_MAX || !others_have_victims(shard))
         return false;
     sched_yield();
     return true;

@@ -111,7 +111,7 @@ bool claims_admit(struct connection *connection, size_t need_bytes)
 static size_t greed(const struct connection *connection, int64_t now_ms)
 {
     bool is_stalled = now_ms - connection->client.last_command_ms >= STALLED_MS;
-    size_t unread = unsent_bytes(connection);
+    size_t unread = unsent_bytes(connection) + connection->coming_bytes;
     return (unread > CLAIM_LARGE_BYTES ? unread : 0) +
            (is_stalled && !connection->is_waiting ? input_bytes(connection) : 0);
 }
@@ -174,12 +174,20 @@ void claims_update(struct connection *connection)
     size_t before = connection->claim_bytes;
     if (connection->is_closing)
         return;
-    claim_set(worker, &connection->claim_bytes, input_bytes(connection) + unsent_bytes(connection));
+    claim_set(worker, &connection->claim_bytes,
+              input_bytes(connection) + unsent_bytes(connection) + connection->coming_bytes);
     set_large(connection, is_large(connection) && !connection->is_waiting);
     if (connection->claim_bytes > before)
         relieve(worker, connection);
     else if (worker->waiting_count > 0)
         wake(worker, false);
+}
+
+void claims_expect(struct connection *connection, size_t reply_bytes)
+{
+    connection->coming_bytes = reply_bytes;
+    claims_update(connection);
+    connection->coming_bytes = 0;
 }
 
 void claims_release(struct connection *connection)

@@ -21,6 +21,9 @@
 void claim_set(struct worker *worker, size_t *claim, size_t bytes);
 /* Brings the connection's claim in line with its buffers; closes who holds too much. */
 void claims_update(struct connection *connection);
+/* The same before so many bytes of replies are kept for it, so that they are not there before
+ * somebody has gone for them: it may be this one. Then claims_update() again. */
+void claims_expect(struct connection *connection, size_t reply_bytes);
 /* Gives the claim back: the connection goes. */
 void claims_release(struct connection *connection);
 /* Whether its command, which is to become so long, may come in now; else its socket is not read

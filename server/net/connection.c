@@ -171,12 +171,19 @@ static void refuse_long_command(struct connection *connection)
     unsent_flush(connection);
 }
 
+/* Whether there is something to keep behind the last command that was run. */
+static bool has_rest(const struct connection *connection, size_t len)
+{
+    const struct dialect *d = dialect(connection);
+    return len > 0 || (d->is_inside && d->is_inside(connection_worker(connection)));
+}
+
 /* Keeps the input behind the last command that was run, and where the parser stands in it. */
 static void keep_rest(struct connection *connection, const char *rest, size_t len)
 {
     struct worker *worker = connection_worker(connection);
     const struct dialect *d = dialect(connection);
-    if (len == 0 && !(d->is_inside && d->is_inside(worker))) {
+    if (!has_rest(connection, len)) {
         drop_pending(connection);
         return;
     }
@@ -237,6 +244,8 @@ static void run_input(struct connection *connection, char *bytes, size_t len)
     load_parser(connection);
     size_t used = dialect(connection)->run(connection, bytes, len);
     worker_end(worker);
+    if (!has_rest(connection, len - used))
+        drop_pending(connection); /* whoever has its reply may want the room elsewhere at once */
     unsent_flush(connection);
     connection_settle(connection, bytes + used, len - used);
     worker_settle(worker);

@@ -36,6 +36,7 @@ struct connection {
     bool is_gathered;                   /* commands of it wait for the end of the turn: gather.h */
     uint8_t end_reason;                 /* of is_ending: enum close_reason */
     size_t claim_bytes;                 /* its share of limits.client_bytes; see claims.h */
+    size_t coming_bytes;                /* of replies that are about to be kept for it */
 };
 
 static inline struct worker *connection_worker(const struct connection *connection)

@@ -177,6 +177,9 @@ static struct unsent *unsent_create(size_t max_bytes)
 
 static void keep(struct connection *connection, const struct outgoing *left)
 {
+    claims_expect(connection, left->bytes);
+    if (connection->is_closing)
+        return;
     size_t max_bytes = connection_output_limit(connection);
     bool is_first = !connection->unsent;
     if (is_first)

@@ -243,6 +243,39 @@ def large_commands_take_turns(t):
 
 
 @case(limit=60)
+def replies_have_room_before_they_are_kept(t):
+    """A value that is a third of the limit, for eight clients at once who do not read yet."""
+    server = t.start("--maxmemory=%d" % LIMIT, "--threads=4")
+    value = random.Random(7).randbytes(LIMIT // 3)
+    equal(t.resp(server).call("SET", "large", value), "OK", "SET")
+    watch = t.own(Watch(server))
+    readers = [t.own(talk.Resp(server.resp_port, receive_bytes=4096)) for _ in range(8)]
+    for reader in readers:
+        reader.send(talk.command("GET", "large"))
+    closed = within(20, lambda: server.metrics().one("ebb_connections_closed_total",
+                                                     reason="clients_limit"), "nobody has gone")
+    bounded(t, watch, LIMIT, "8 readers of %s, some of them closed after %.1f s" % (
+        mib(len(value)), closed))
+    for reader in readers:
+        reader.close()
+    within(20, lambda: server.metrics().one("ebb_memory_clients_bytes") < MIB, "they hold some")
+    equal(t.resp(server).call("GET", "large") == value, True, "it is there for who reads it")
+
+
+@case(limit=60)
+def what_is_stored_can_be_read_at_once(t):
+    """The room that the value had on its way in is free before its writer hears of it."""
+    server = t.start("--maxmemory=%d" % LIMIT, "--threads=4")
+    value = random.Random(8).randbytes(5 * MIB)
+    writer = t.resp(server)
+    for number in range(20):
+        reader = t.own(talk.Resp(server.resp_port))
+        equal(writer.call("SET", "large", value), "OK", "SET")
+        equal(reader.call("GET", "large") == value, True, "reader %d" % number)
+        reader.close()
+
+
+@case(limit=60)
 def policies_do_what_their_names_say(t):
     needs_a_small_process()
     server = t.start("--maxmemory=%d" % (24 * MIB), "--maxmemory-policy=volatile-ttl")

@@ -233,6 +233,23 @@ COMMANDS = ("ping echo quit hello auth select client command config info dbsize 
 
 
 @case()
+def a_long_command_of_short_arguments_is_read_in_long_pieces(t):
+    """Read one by one they would cost ten thousand system calls, and seconds beside others."""
+    client, count, size = t.resp(), 10000, 150
+    request = talk.command("MSET", *(word for n in range(count)
+                                     for word in ("key:%d" % n, b"%d." % n * (size // 6))))
+    equal(client.call("PING"), "PONG", "PING")
+    reads = t.server.reads()
+    client.send(request)
+    equal(client.reply(), "OK", "MSET")
+    reads = t.server.reads() - reads
+    t.measured("%d reads of %.1f MiB" % (reads, len(request) / MIB))
+    true(reads < count / 10, "%d reads of %d arguments" % (reads, 2 * count))
+    for n in (0, 1, count // 2, count - 1):
+        equal(client.call("GET", "key:%d" % n), b"%d." % n * (size // 6), "key:%d" % n)
+
+
+@case()
 def command_lists_and_describes_itself(t):
     client = t.resp()
     rows = {row[0]: row for row in client.call("COMMAND")}

@@ -171,7 +171,9 @@ struct ebb_pool {
     uint64_t window_ms, quiet_since_ms, regret_ms;
     uint32_t rises;               /* regrets in a row, see trim.c */
     size_t rise_peak;             /* most span pages since the last */
-    bool has_fallen;              /* and whether they have fallen since */
+    bool has_fallen;              /* and whether they have fallen since ... */
+    size_t fall_low;              /* ... how low at most */
+    size_t swing_pages;           /* the deepest fall that came back, of a load that swings */
     uint64_t needed_ms, quiet_ms; /* when the window was last too short, or needed; see trim.c */
     size_t keep_pages;
     size_t regret_pages; /* taken again soon after a trim, since the last trim */

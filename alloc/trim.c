@@ -5,9 +5,9 @@
  * window of the past, less what is in use now; or what the growth of the last moments will take up
  * in the next. The window is learned from regret: demand that comes back for pages trimmed before.
  * The third time in a row that is a load that swings, and the window then reaches back to where
- * demand last stood as high. Two of its periods in quiet end it. So such a load pays no page faults
- * once it is known, one that ends is given back whole, and a load that merely comes back once or
- * twice finds memory following as before.
+ * demand last stood as high; kept is as much as has fallen and come back. Two of its periods in
+ * quiet end it. So such a load pays no page faults once it is known, one that ends is given back
+ * whole, and a load that merely comes back once or twice finds memory following as before.
  *
  * Driven by the owner's timer through ebb_pool_trim(), never by allocation. The mutex is not held
  * during the system call: the run is out of the free pages meanwhile.
@@ -23,6 +23,7 @@
 #define RISES_LEARNED    3u   /* regrets in a row before the window widens */
 #define FALL_DIVISOR     8u   /* demand has fallen when it is down by an eighth */
 #define GUESS_DIVISOR    64u  /* without experience 1/64 of what is in use is kept */
+#define SWING_DIVISOR    8u   /* so much more than the deepest fall that came back is kept */
 #define QUIET_WINDOWS    4u   /* windows without need before it narrows, and at least ... */
 #define QUIET_PERIODS    2u   /* ... so many times the last pause between two needs */
 #define PERIOD_MAX_MS                                                                              \
@@ -66,10 +67,12 @@ static size_t wanted_again(const struct ebb_pool *pool)
     uint32_t peak = demand_peak(pool, 0, pool->window_ms / DEMAND_BUCKET_MS);
     size_t then = demand_then(pool, WINDOW_MIN_MS / DEMAND_BUCKET_MS), now = pool->span_pages;
     size_t returning = peak > now ? peak - now : 0;
+    size_t swing = pool->swing_pages + pool->swing_pages / SWING_DIVISOR; /* no two are alike */
     size_t growing = now > then ? now - then : 0, guess = now / GUESS_DIVISOR;
     growing = growing < guess ? growing : guess;
     if (pool->window_ms <= WINDOW_MIN_MS)
-        returning = returning < guess ? returning : guess;
+        swing = guess;
+    returning = returning < swing ? returning : swing;
     return returning > growing ? returning : growing;
 }
 
@@ -115,6 +118,8 @@ static void follow_demand(struct ebb_pool *pool)
 {
     if (pool->span_pages > pool->rise_peak)
         pool->rise_peak = pool->span_pages;
+    if (pool->span_pages < pool->fall_low)
+        pool->fall_low = pool->span_pages;
     if (pool->span_pages < pool->rise_peak - pool->rise_peak / FALL_DIVISOR)
         pool->has_fallen = true;
     if (pool->span_pages < demand_then(pool, RISE_BUCKETS))
@@ -138,10 +143,12 @@ static uint64_t level_age_ms(const struct ebb_pool *pool)
 static void note_regret(struct ebb_pool *pool)
 {
     if (pool->has_fallen || pool->rises == 0) {
-        bool goes_on = pool->now_ms < pool->regret_ms + PERIOD_MAX_MS;
+        bool goes_on = pool->rises > 0 && pool->now_ms < pool->regret_ms + PERIOD_MAX_MS;
+        size_t fall = goes_on ? pool->rise_peak - pool->fall_low : 0;
+        pool->swing_pages = goes_on && pool->swing_pages > fall ? pool->swing_pages : fall;
         pool->rises = goes_on ? pool->rises + 1 : 1;
         pool->has_fallen = false;
-        pool->rise_peak = pool->span_pages;
+        pool->rise_peak = pool->fall_low = pool->span_pages;
     }
     pool->regret_ms = pool->now_ms;
     pool->regret_pages = 0;
@@ -162,6 +169,7 @@ static void learn_window(struct ebb_pool *pool, bool was_needed)
         note_need(pool);
     } else if (is_quiet(pool)) {
         pool->window_ms = WINDOW_MIN_MS;
+        pool->swing_pages = 0;
         pool->regret_pages = 0;
         pool->quiet_since_ms = pool->now_ms;
     }

@@ -127,6 +127,26 @@ static void a_drop_that_will_be_made_up_for_waits_for_the_window(void **state)
     assert_int_equal(stats_of(bench).idle_bytes, 0);
 }
 
+/* What swings is kept for, not all that was there. */
+static void a_drop_deeper_than_the_swings_returns_but_for_a_swing(void **state)
+{
+    struct bench *bench = *state;
+    for (unsigned wave = 0; wave < 5; wave++)
+        swing(bench, 104 * MIB, 128 * MIB, 4000);
+    load(bench, 128 * MIB);
+    pass(bench, 1000);
+    assert_true(stats_of(bench).window_ms >= 2000);
+    load(bench, 104 * MIB);
+    pass(bench, 3 * bench->tick_ms);
+    assert_int_equal(stats_of(bench).idle_bytes, 24 * MIB);
+    load(bench, 0);
+    pass(bench, 3 * bench->tick_ms);
+    assert_true(stats_of(bench).idle_bytes >= 24 * MIB);
+    assert_true(stats_of(bench).idle_bytes <= 27 * MIB);
+    pass(bench, 4 * WINDOW_MAX_MS);
+    assert_int_equal(stats_of(bench).idle_bytes, 0);
+}
+
 static void a_drop_returns_without_any_traffic_and_after_a_long_sleep(void **state)
 {
     struct bench *bench = *state;
@@ -503,6 +523,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TRIM_TEST(a_drop_returns_at_once_but_a_little),
         TRIM_TEST(a_drop_that_will_be_made_up_for_waits_for_the_window),
+        TRIM_TEST(a_drop_deeper_than_the_swings_returns_but_for_a_swing),
         TRIM_TEST(a_drop_returns_without_any_traffic_and_after_a_long_sleep),
         TRIM_TEST(hard_trim_does_not_wait),
         TRIM_TEST(hard_trim_does_not_keep_what_another_thread_would),

@@ -105,6 +105,19 @@ unsigned class_slots(const struct class_table *table, unsigned class_index, unsi
     return slots_in(table->slot_bytes[class_index], pages);
 }
 
+/* What a class of so many bytes would lose less to tails in spans of the next rung. */
+static size_t tails_saved(const struct class_table *table, unsigned class_index, unsigned rung,
+                          size_t live_bytes)
+{
+    const uint8_t *pages = table->rung_pages[class_index];
+    size_t slot_bytes = table->slot_bytes[class_index];
+    size_t span = (size_t)pages[rung] * EBB_PAGE_BYTES;
+    size_t next = (size_t)pages[rung + 1] * EBB_PAGE_BYTES;
+    size_t now = live_bytes * tail_bytes(slot_bytes, pages[rung]) / span;
+    size_t then = live_bytes * tail_bytes(slot_bytes, pages[rung + 1]) / next;
+    return now > then ? now - then : 0;
+}
+
 unsigned class_rung(const struct class_table *table, unsigned class_index, unsigned rung,
                     size_t live_bytes)
 {
@@ -112,9 +125,16 @@ unsigned class_rung(const struct class_table *table, unsigned class_index, unsig
     unsigned top = table->rung_count[class_index] - 1u;
     if (rung > top)
         rung = top;
-    while (rung < top && live_bytes >= (size_t)pages[rung + 1] * EBB_PAGE_BYTES * 32)
-        rung++;
-    while (rung > 0 && live_bytes < (size_t)pages[rung] * EBB_PAGE_BYTES * 8)
-        rung--;
+    for (; rung < top; rung++) {
+        size_t next = (size_t)pages[rung + 1] * EBB_PAGE_BYTES;
+        if (live_bytes < next * 32 && tails_saved(table, class_index, rung, live_bytes) < next)
+            break;
+    }
+    for (; rung > 0; rung--) {
+        size_t span = (size_t)pages[rung] * EBB_PAGE_BYTES;
+        if (live_bytes >= span * 8 ||
+            tails_saved(table, class_index, rung - 1, live_bytes) >= span / 2)
+            break;
+    }
     return rung;
 }

@@ -76,7 +76,8 @@ struct class_table {
 void class_table_init(struct class_table *table);
 unsigned class_slots(const struct class_table *table, unsigned class_index, unsigned pages);
 /* The rung for a class that holds live_bytes, coming from `rung`: up when the next span is at most
- * 1/32 of it, down when the present one is more than 1/8. */
+ * 1/32 of it, down when the present one is more than 1/8; and longer where that saves more at the
+ * ends of spans than the half of one that may stay free. */
 unsigned class_rung(const struct class_table *table, unsigned class_index, unsigned rung,
                     size_t live_bytes);
 

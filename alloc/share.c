@@ -21,7 +21,7 @@
     16u                    /* free bytes beyond that part of those in slots are worth a sweep ...  \
                             */
 #define CHANGED_DIVISOR 8u /* ... once that part of the objects has come or gone since the last */
-#define SPANS_LOOKED    8u /* of one bucket's list */
+#define SPANS_LOOKED    2u /* of one bucket's list */
 
 static bool has_room(const struct heap_class *class)
 {

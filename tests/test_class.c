@@ -130,21 +130,49 @@ static void longest_rung_loses_little(void **state)
 #endif
 }
 
-/* Up when the next span would be 1/32 of the class, down when the present one is over 1/8. */
+/* What a class loses on average: the ends of its spans, and half of a span that is not full. */
+static double loss_of(const struct class_table *table, unsigned c, unsigned rung, size_t live)
+{
+    size_t run = table->rung_pages[c][rung] * (size_t)EBB_PAGE_BYTES;
+    size_t slots = class_slots(table, c, table->rung_pages[c][rung]);
+    size_t tail = run - slots * table->slot_bytes[c];
+    return (double)live * (double)tail / (double)run + (double)run / 2;
+}
+
+static size_t run_of(const struct class_table *table, unsigned c, unsigned rung)
+{
+    return table->rung_pages[c][rung] * (size_t)EBB_PAGE_BYTES;
+}
+
+/* Climbs when the next span is 1/32 of the class, or when that loses less; stays where it is. */
+static void climbs_for_a_reason(const struct class_table *table, unsigned c, unsigned r,
+                                size_t live)
+{
+    unsigned rung = class_rung(table, c, r, live);
+    assert_int_equal(class_rung(table, c, rung, live), rung);
+    if (rung > r) {
+        assert_true(run_of(table, c, rung) * 8 <= live);
+        assert_true(run_of(table, c, rung) * 32 <= live ||
+                    loss_of(table, c, rung, live) < loss_of(table, c, r, live));
+    }
+}
+
+/* Up when the next span would be 1/32 of the class, down when the present one is over 1/8, unless
+ * shorter ones lose more at their ends. */
 static void rung_climbs_late_and_steps_down_later(void **state)
 {
     (void)state;
     struct class_table table;
     class_table_init(&table);
     for (unsigned c = 0; c < EBB_CLASS_COUNT; c++) {
-        const uint8_t *pages = table.rung_pages[c];
         for (unsigned r = 0; r + 1 < table.rung_count[c]; r++) {
-            size_t up = (size_t)pages[r + 1] * EBB_PAGE_BYTES * 32;
-            size_t down = (size_t)pages[r + 1] * EBB_PAGE_BYTES * 8;
-            assert_int_equal(class_rung(&table, c, r, up - 1), r);
+            size_t up = run_of(&table, c, r + 1) * 32, down = run_of(&table, c, r + 1) * 8;
+            for (size_t live = down / 8; live < up; live += live / 4 + 1)
+                climbs_for_a_reason(&table, c, r, live);
             assert_true(class_rung(&table, c, r, up) > r);
+            assert_true(class_rung(&table, c, r, down / 2) <= r);
             assert_int_equal(class_rung(&table, c, r + 1, down), r + 1);
-            assert_true(class_rung(&table, c, r + 1, down - 1) <= r);
+            assert_true(class_rung(&table, c, r + 1, down / 2 - 1) <= r);
         }
         assert_int_equal(class_rung(&table, c, RUNG_COUNT, 0), 0);
         assert_int_equal(class_rung(&table, c, 0, SIZE_MAX / 2), table.rung_count[c] - 1);

@@ -280,7 +280,10 @@ static void noeviction_refuses(void **state)
 static void who_can_win_nothing_is_refused_at_once(void **state)
 {
     (void)state;
-    enum { WRITES = 20, LOOKS = 8 };
+    enum {
+        WRITES = 20,
+        LOOKS = 64
+    }; /* of moves that find no room too; who waits looks 256 times */
     for (unsigned is_volatile = 0; is_volatile < 2; is_volatile++) {
         struct world *world = world_create(16, USE_S3, is_volatile);
         struct store_stats stats;

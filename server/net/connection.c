@@ -202,7 +202,7 @@ static void keep_rest(struct connection *connection, const char *rest, size_t le
         connection_close(connection, CLOSE_ERROR);
         return;
     }
-    pending->need_bytes = need;
+    pending_need(pending, need);
     pending->parser = worker->parser;
     swap_args(worker, pending);
     count_pending(connection);

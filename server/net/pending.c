@@ -60,20 +60,23 @@ bool pending_is_long(const struct pending *pending)
            missing_bytes(pending) > PENDING_SHORT_BYTES;
 }
 
-/* Of a large argument, what it lacks, and its memory is no longer than it. Of many small ones only
- * the next is known, and reading them one by one would cost a system call each. */
+void pending_need(struct pending *pending, size_t need_bytes)
+{
+    pending->need_bytes = need_bytes;
+    pending->lacks_little = need_bytes > 0 && missing_bytes(pending) < ROOM_MIN_BYTES;
+}
+
+/* Of a large argument just what it lacks, and its memory is no longer than it. Of many short ones
+ * only the next is known, and reading them one by one would cost a system call each. */
 static size_t room_wanted(const struct pending *pending)
 {
     const struct ebb_buf *in = &pending->in;
-    size_t len = ebb_buf_len(in), missing = missing_bytes(pending);
+    size_t len = ebb_buf_len(in), missing = missing_bytes(pending), most = in->max_bytes - len;
     size_t spare = in->capacity - in->end, room = len < ROOM_MIN_BYTES ? ROOM_MIN_BYTES : len;
-    if (missing > 0 && missing < spare)
-        room = spare - 1; /* is there already, but for a NUL */
-    else if (missing > 0 && missing < ROOM_MIN_BYTES)
-        room = ROOM_MIN_BYTES;
+    if (pending->lacks_little) /* what is there already, but for a NUL */
+        room = missing < spare ? spare - 1 : ROOM_MIN_BYTES;
     else if (missing > 0 && room > missing)
         room = missing;
-    size_t most = in->max_bytes - len;
     return room > most && most >= missing && most > 0 ? most : room;
 }
 

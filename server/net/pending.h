@@ -22,7 +22,8 @@ struct pending {
     struct ebb_buf in;
     union parser parser; /* where it stands in `in`; with the arguments found so far */
     struct ebb_args args;
-    size_t need_bytes;    /* the first command in `in` is at least this long */
+    size_t need_bytes; /* the first command in `in` is at least this long ... */
+    bool lacks_little; /* ... and was nearly there when that was found: its arguments are short */
     size_t counted_bytes; /* what counters.input_bytes holds for all of this */
 };
 
@@ -33,11 +34,12 @@ size_t pending_bytes(const struct pending *pending);
 
 /* Makes the last `len` bytes of what was run the content; `rest` may point into the content. */
 bool pending_keep(struct pending *pending, const char *rest, size_t len);
+/* Notes how long the first command is at least; 0: that is not known. */
+void pending_need(struct pending *pending, size_t need_bytes);
 /* True when the next read should go into it; pending_room() then says where. */
 bool pending_is_long(const struct pending *pending);
-/* Room behind the content: what there is, if the command lacks no more; not much more memory than a
- * large argument lacks, and not more than doubles the content, so that memory follows what the
- * client has really sent. NULL: over the maximum or no memory. */
+/* Room behind the content: not more than a large argument lacks, and not more than doubles it, so
+ * that memory follows what the client has really sent. NULL: over the maximum or no memory. */
 char *pending_room(struct pending *pending, size_t *room_bytes);
 
 #endif

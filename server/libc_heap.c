@@ -9,9 +9,9 @@
 #endif
 
 #define TRIM_PAUSE_SECONDS 10
-#define TRIM_BUSY_BYTES    (1024u * 1024) /* free in the heap that is worth it under load */
-#define TRIM_SOON_SECONDS  2              /* the pause when there is more than: */
-#define TRIM_SOON_BYTES    (16u * 1024 * 1024)
+#define TRIM_BUSY_BYTES    (1024u * 1024)     /* free in the heap that is worth it under load */
+#define TRIM_SOON_SECONDS  2                  /* the pause when there is more than: */
+#define TRIM_SOON_BYTES    (3u * 1024 * 1024) /* what is left is to be little within seconds */
 
 void libc_heap_init(struct libc_heap *heap)
 {
@@ -28,8 +28,8 @@ void libc_heap_init(struct libc_heap *heap)
 }
 
 #ifdef __GLIBC__
-/* Much that was free a second ago and still is will not be wanted in the next: thousands of clients
- * have left. What is less can wait. */
+/* Much that was free a second ago and still is will not be wanted in the next: many clients have
+ * left. What is less can wait. */
 static int is_worth_trimming(struct libc_heap *heap, uint64_t activity)
 {
     if (heap->seconds < TRIM_SOON_SECONDS || activity == heap->trimmed_activity)

@@ -62,8 +62,9 @@ bool pending_is_long(const struct pending *pending)
 
 void pending_need(struct pending *pending, size_t need_bytes)
 {
+    bool is_again = pending->need_bytes > 0 && need_bytes > pending->need_bytes;
     pending->need_bytes = need_bytes;
-    pending->lacks_little = need_bytes > 0 && missing_bytes(pending) < ROOM_MIN_BYTES;
+    pending->lacks_little = is_again && missing_bytes(pending) < ROOM_MIN_BYTES;
 }
 
 /* Of a large argument just what it lacks, and its memory is no longer than it. Of many short ones

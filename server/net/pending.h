@@ -22,8 +22,9 @@ struct pending {
     struct ebb_buf in;
     union parser parser; /* where it stands in `in`; with the arguments found so far */
     struct ebb_args args;
-    size_t need_bytes; /* the first command in `in` is at least this long ... */
-    bool lacks_little; /* ... and was nearly there when that was found: its arguments are short */
+    size_t need_bytes;    /* the first command in `in` is at least this long ... */
+    bool lacks_little;    /* ... and had what it lacked, and lacks a little more: its arguments are
+                             short */
     size_t counted_bytes; /* what counters.input_bytes holds for all of this */
 };
 

@@ -93,10 +93,8 @@ def connect_and_send(server, count):
     return sockets
 
 
-@case(limit=120)
-def ten_thousand_clients_leave_nothing_behind(t):
+def clients_come_and_go(t, count):
     """Each has sent 64 KiB of a command that it never ends; all of them hang up at once."""
-    count = 10000 // SCALE
     if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < count + 200:
         raise Skipped("the limit of open files is too low for %d clients" % count)
     server = t.start("--maxclients", str(count + 10))
@@ -121,3 +119,14 @@ def ten_thousand_clients_leave_nothing_behind(t):
             mib(idle), count, mib(full), took))
     within(FOLLOW_SECONDS, lambda: clients() == 1, "some are left")
     equal(client.call("DBSIZE"), 0, "keys")
+
+
+@case(limit=120)
+def ten_thousand_clients_leave_nothing_behind(t):
+    clients_come_and_go(t, 10000 // SCALE)
+
+
+@case(limit=60)
+def two_hundred_clients_leave_nothing_behind(t):
+    """What they leave in malloc's heap is little, but more than may stay."""
+    clients_come_and_go(t, 200)

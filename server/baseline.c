@@ -65,3 +65,33 @@ void baseline_reset(struct baseline *baseline, const struct counters *counters,
     base->connection_bytes = base->input_bytes = base->output_bytes = 0;
     uv_mutex_unlock(&baseline->mutex);
 }
+
+/* An age is no count, and of none evicted since there is none. */
+static void subtract_counts(struct store_class_counts *counts,
+                            const struct store_class_counts *base)
+{
+    uint64_t idle_s = counts->evicted == base->evicted ? 0 : counts->evicted_idle_s;
+    uint64_t *rest = (uint64_t *)counts;
+    const uint64_t *word = (const uint64_t *)base;
+    for (size_t i = 0; i < sizeof(*counts) / sizeof(*rest); i++)
+        rest[i] -= word[i];
+    counts->evicted_idle_s = idle_s;
+}
+
+void baseline_apply_class(struct baseline *baseline, unsigned class_index, struct class_hits *hits,
+                          struct store_class_counts *counts)
+{
+    uv_mutex_lock(&baseline->mutex);
+    class_hits_sum(hits, &baseline->class_hits[class_index], -1);
+    subtract_counts(counts, &baseline->class_counts[class_index]);
+    uv_mutex_unlock(&baseline->mutex);
+}
+
+void baseline_reset_class(struct baseline *baseline, unsigned class_index,
+                          const struct class_hits *hits, const struct store_class_counts *counts)
+{
+    uv_mutex_lock(&baseline->mutex);
+    baseline->class_hits[class_index] = *hits;
+    baseline->class_counts[class_index] = *counts;
+    uv_mutex_unlock(&baseline->mutex);
+}

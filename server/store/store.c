@@ -198,8 +198,10 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
     ebb_heap_exempt(shard->items, false);
     if (room.tries > 0)
         work_ended(session->store, STORE_WORK_EVICT, begin_ns);
-    if (error == STORE_ENOMEM)
+    if (error == STORE_ENOMEM) {
         stat_add(&shard->stats.rejected_memory, 1);
+        class_count(&class_counts_of(session->store, room.bytes)->rejected, 1);
+    }
     return error;
 }
 
@@ -207,6 +209,7 @@ static int put(struct store_session *session, const struct store_key *key,
                const struct found *found, const struct item_meta *meta, const struct pieces *value)
 {
     int error = put_in_room(session, key, found, meta, value);
+    session->item_bytes = new_bytes(key, meta, value);
     if (error == STORE_OK)
         stat_add(&session_shard(session, key)->stats.sets, 1);
     return error;
@@ -227,6 +230,7 @@ int store_set_marked(struct store_session *session, const struct store_key *key,
     if (value->expire_ms == STORE_KEEP_TTL)
         meta.expire_ms = exists ? found.item.meta.expire_ms : 0;
     if (item_is_dead(&meta, session->now_ms)) {
+        session->item_bytes = 0;
         shard_note_change(shard, key);
         if (exists)
             shard_delete(shard, &found);
@@ -295,6 +299,7 @@ bool store_delete(struct store_session *session, const struct store_key *key)
     struct found found;
     if (!shard_find(shard, key, session->now_ms, &found))
         return false;
+    session->item_bytes = item_view_bytes(&found.item);
     shard_delete(shard, &found);
     stat_add(&shard->stats.deletes, 1);
     return true;

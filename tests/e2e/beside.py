@@ -2,7 +2,7 @@
 """What Ebb says of itself, held against what the real servers say of themselves."""
 
 import talk
-from case import case, equal
+from case import Skipped, case, equal, true
 from protocol import start_memcached, start_redis
 
 # ---- memcached's stats ----
@@ -65,3 +65,49 @@ def stats_have_the_fields_of_memcached(t):
     for wire in (ours, theirs):
         equal(wire.ask("stats reset"), b"RESET", "stats reset")
         equal(sums(wire.stats("slabs"))["get_hits"], 0, "after the reset")
+
+
+# ---- COMMAND DOCS ----
+
+NEWER = ("client|setinfo", "client|no-touch")  # than Redis 7.0
+
+
+def mapping(pairs):
+    return {name.decode(): value for name, value in zip(pairs[::2], pairs[1::2])}
+
+
+def described(arguments):
+    """[{field: value}] of an array of arguments without what is shown of each, which 7.2 has, and
+    without the conditions of SET that came with 8.4."""
+    found = []
+    for argument in map(mapping, arguments):
+        shown = argument.pop("display_text", None)
+        if "arguments" in argument:
+            argument["arguments"] = described(argument["arguments"])
+        elif shown is not None:
+            equal(shown, argument["name"], "display_text")
+        argument.pop("deprecated_since", None)
+        if argument.get("since") != b"8.4.0":
+            found.append(argument)
+    return found
+
+
+@case()
+def docs_are_those_of_redis(t):
+    ours, theirs = t.resp(), t.own(talk.Resp(start_redis(t)))
+    if b"redis_version:7.0." not in theirs.call("INFO", "server"):
+        raise Skipped("the names are those of Redis 7.0")
+    names, count = [name.decode() for name in ours.call("COMMAND", "LIST")], 0
+    for name in names:
+        mine, other = ours.call("COMMAND", "DOCS", name), theirs.call("COMMAND", "DOCS", name)
+        if name in NEWER:
+            continue
+        equal(mine[0], other[0], "the name of " + name)
+        mine, other = mapping(mine[1]), mapping(other[1])
+        for field in ("since", "group"):
+            equal(mine[field], other[field], "%s of %s" % (field, name))
+        true(mine["summary"] and mine["complexity"], "%s: %r" % (name, mine))
+        equal(described(mine.get("arguments", [])), described(other.get("arguments", [])),
+              "the arguments of " + name)
+        count += "arguments" in mine
+    true(count > 80, "only %d commands with arguments" % count)

@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: MIT
 """What Ebb says of itself, held against what the real servers say of themselves."""
 
+import re
+
 import talk
 from case import Skipped, case, equal, true
 from protocol import start_memcached, start_redis
@@ -111,3 +113,37 @@ def docs_are_those_of_redis(t):
               "the arguments of " + name)
         count += "arguments" in mine
     true(count > 80, "only %d commands with arguments" % count)
+
+
+# ---- CONFIG ----
+
+SETTINGS = """maxmemory abc|maxmemory -1|maxmemory 1x|maxmemory|nosuch x|nosuch|maxmemory 1gb nosuch x
+    maxmemory 1gb maxmemory 2gb|maxmemory 1gb MAXMEMORY 2gb|maxmemory 1gb timeout|MAXMEMORY x
+    maxmemory 100mb maxclients abc|maxmemory 100mb databases 3|maxclients abc|maxclients 0|maxclients 1.5
+    maxclients -1|timeout -1|timeout abc|timeout 2147483648|loglevel bogus|loglevel NOTICE
+    databases 17|unixsocket /x|logfile /x|appendonly no|appendonly no appendonly no|timeout 7
+    slowlog-log-slower-than abc|slowlog-log-slower-than -2|slowlog-max-len -1|maxmemory 64mb
+    latency-monitor-threshold -1|latency-monitor-threshold x|maxmemory-clients abc
+    maxmemory-clients 101%|maxmemory-clients -1%|maxmemory-clients -1|maxmemory-clients 5%
+    client-query-buffer-limit 1|client-query-buffer-limit abc|proto-max-bulk-len 1
+    proto-max-bulk-len abc|maxmemory-policy bogus|maxmemory-policy ALLKEYS-LRU"""
+# The greatest, and the names of the policies, are each server's own.
+OWN_OF_SETTINGS = re.compile(r"(and) \d+ (?=inclusive)|(following:) .*allkeys.*")
+
+
+@case()
+def settings_are_refused_in_the_words_of_redis(t):
+    """And where one of several is wrong, none is set."""
+    ours, theirs = t.resp(), t.own(talk.Resp(start_redis(t)))
+    for client in (ours, theirs):
+        client.call("CONFIG", "SET", "save", "", "timeout", 0, "maxmemory", "1gb")
+    for line in SETTINGS.replace("\n", "|").split("|"):
+        replies = []
+        for client in (ours, theirs):
+            reply = client.call("CONFIG", "SET", *line.split())
+            kept = [client.call("CONFIG", "GET", name)[1] for name in ("maxmemory", "timeout")]
+            replies.append((type(reply), OWN_OF_SETTINGS.sub(r"\1\2", str(reply)), kept))
+        equal(replies[0], replies[1], "CONFIG SET " + line)
+    for words in (("GET",), ("GET", "x"), ("REWRITE",), ("REWRITE", "x"), ("RESETSTAT", "x"),
+                  ("GET", "TimeOut"), ("GET", "time?ut", "timeout"), ("SET",), ("BOGUS",)):
+        equal(*(client.call_bytes("CONFIG", *words) for client in (ours, theirs)), words)

@@ -7,6 +7,30 @@ import re
 from random_resp import value_of
 
 
+# What clients get wrong or hardly ever send; whatever it does, it does to both servers.
+ODD = [line.replace(b"; ", b"\r\n") + b"\r\n" for line in (
+    b"get  KEY|get KEY |get |gets| get KEY|Get KEY|GET|get KEY\tx|get KEY\x01|get KEY\x80\xff||nonsense a b|\x01|"
+    b"set KEY|set KEY 0|set KEY 0 0|set KEY 0 0 abc|set KEY 0 0 -1|set KEY 00 00 01; x|set KEY 0 0 +1; x|"
+    b"set KEY -1 0 1; x|set KEY +1 0 1; x|set KEY 4294967296 0 1; x|set KEY x 0 1; x|set KEY 1.5 0 1; x|"
+    b"set KEY 0 x 1; x|set KEY 0 1.5 1; x|set KEY 0 0 2; abc|set KEY 0 0 1x; x|set KEY 0 0 1 norply; x|"
+    b"set KEY 0 0 1 x y; x|set KEY 0 0 0; |set KEY 7 2147483647 1; x|set KEY 0 0 1 noreply x; x|"
+    b"cas KEY 0 0 1; x|cas KEY 0 0 1 x; x|cas KEY 0 0 1 -1; x|cas KEY 0 0 1 18446744073709551615; x|"
+    b"cas KEY 0 0 1 18446744073709551616; x|incr NUMBER 18446744073709551615|incr NUMBER|incr NUMBER -1|"
+    b"incr NUMBER 18446744073709551616|incr NUMBER 1 x|incr NUMBER +1|incr NUMBER 0x1|incr NUMBER 1.5|"
+    b"decr NUMBER 18446744073709551615|delete KEY 0|delete KEY 5|delete KEY 0 noreply|delete KEY 00|"
+    b"delete KEY x y z|delete KEY -1|touch KEY|touch KEY x|touch KEY +50000|touch KEY 1.5|gat 0|gat|gat x KEY|"
+    b"gat 0 KEY KEY none|gats 0 none|gats 100000 KEY NUMBER KEY|gat -1 KEY|flush_all 0 2|"
+    b"verbosity|verbosity x|verbosity 1 2|verbosity noreply|"
+    b"version x y; mn|stats nonsense|stats detail|stats detail x|stats cachedump|stats cachedump x 0|lru|"
+    b"lru mode x|lru tune 10 20|lru tune 10 25 0.1 2.0|lru temp_ttl|lru_crawler|lru_crawler sleep x|"
+    b"lru_crawler sleep 100|lru_crawler tocrawl x|slabs|slabs reassign|slabs reassign x y|slabs automove x|"
+    b"cache_memlimit|cache_memlimit x|cache_memlimit 0|mn x|mg|md|ma|me|ms|m|mx KEY|bget KEY|noop|"
+    b"ms KEY|ms KEY x|ms KEY -1|ms KEY 1 0; x|ms KEY 1 F-1; x|ms KEY 1 MSS; x|ms KEY 0; |ms KEY 2; xyz|"
+    b"mg KEY  v|mg  KEY v|mg KEY vk|mg Y b v|ma NUMBER D18446744073709551616|ma NUMBER J-1|ma NUMBER Mincr v|"
+    b"md KEY v|me KEY z|set KEY 0 0 5; ab; c|get KEY\nget NUMBER"
+    ).split(b"|") if not line.startswith(b"version")]
+
+
 class MemcachedMaker:
     """Makes commands that leave the stream in step: what is wrong is wrong in its line."""
 
@@ -22,7 +46,9 @@ class MemcachedMaker:
         key, noreply = chance.choice(self.keys), chance.choice([b"", b"", b"", b" noreply"])
         kind = chance.choice(b"set set set set add replace append prepend cas get get get gets gat "
                              b"gats delete incr incr decr touch flush_all verbosity bad bad "
-                             b"mg mg mg mg ms ms ms ms md md ma ma me mn badmeta".split())
+                             b"mg mg mg mg ms ms ms ms md md ma ma me mn badmeta odd odd".split())
+        if kind == b"odd":
+            return chance.choice(ODD).replace(b"KEY", key).replace(b"NUMBER", chance.choice(self.numbers))
         if kind in (b"mg", b"ms", b"md", b"ma", b"me", b"mn", b"badmeta"):
             return self.meta(kind, unique)
         if kind in (b"set", b"add", b"replace", b"append", b"prepend", b"cas"):

@@ -62,7 +62,7 @@ ADMIN_LINES = (
     "FUNCTION FLUSH|FUNCTION FLUSH x|FUNCTION BOGUS|CLUSTER INFO|CLUSTER BOGUS|CLUSTER KEYSLOT a|"
     "CLUSTER|READONLY|READWRITE|ASKING|SELECT -1|SELECT 16|SELECT 99999999999|"
     "FLUSHALL x|FLUSHDB SYNC x|TIME x|RESET x|QUIT x y|"
-    "LASTSAVE x|MULTI x|EXEC x|CONFIG GET|CONFIG SET|CONFIG SET a|CONFIG SET nosuch x|CONFIG BOGUS|"
+    "LASTSAVE x|CONFIG GET|CONFIG SET|CONFIG SET a|CONFIG SET nosuch x|CONFIG BOGUS|"
     "INFO nosuch|SUBSTR k1 0|ECHO|PING a b|DBSIZE x").replace("QUIT x y|", "").split("|")
 MORE_KINDS = ("GETRANGE", "SUBSTR", "SETRANGE", "INCRBYFLOAT", "RENAME", "RENAMENX", "UNWATCH", "CLIENT",
               "COMMAND", "ADMIN")
@@ -271,7 +271,7 @@ class RespMaker:
                                    words + [words[-1]]])
         words[0] = letters(chance, words[0]) if isinstance(words[0], str) else words[0]
         name = talk.bytes_of(words[0]).upper().decode("latin-1")
-        if kind < 0.30 and all(re.fullmatch(rb"[a-zA-Z0-9*]+", talk.bytes_of(w)) for w in words) \
+        if kind < 0.30 and not talk.bytes_of(words[0]).startswith(b"*") and all(re.fullmatch(rb"[a-zA-Z0-9*]+", talk.bytes_of(w)) for w in words) \
                 and sum(map(len, map(talk.bytes_of, words))) < 10000:
             return name, b" ".join(map(talk.bytes_of, words)) + b"\r\n"
         return name, talk.command(*words)

@@ -27,7 +27,7 @@ ODD = [line.replace(b"; ", b"\r\n") + b"\r\n" for line in (
     b"cache_memlimit|cache_memlimit x|cache_memlimit 0|mn x|mg|md|ma|me|ms|m|mx KEY|bget KEY|noop|"
     b"ms KEY|ms KEY x|ms KEY -1|ms KEY 1 0; x|ms KEY 1 F-1; x|ms KEY 1 MSS; x|ms KEY 0; |ms KEY 2; xyz|"
     b"mg KEY  v|mg  KEY v|mg KEY vk|mg Y b v|ma NUMBER D18446744073709551616|ma NUMBER J-1|ma NUMBER Mincr v|"
-    b"md KEY v|me KEY z|set KEY 0 0 5; ab; c|get KEY\nget NUMBER"
+    b"md KEY v|me TEXT z|set KEY 0 0 5; ab; c|get KEY\nget NUMBER"
     ).split(b"|") if not line.startswith(b"version")]
 
 
@@ -48,7 +48,8 @@ class MemcachedMaker:
                              b"gats delete incr incr decr touch flush_all verbosity bad bad "
                              b"mg mg mg mg ms ms ms ms md md ma ma me mn badmeta odd odd".split())
         if kind == b"odd":
-            return chance.choice(ODD).replace(b"KEY", key).replace(b"NUMBER", chance.choice(self.numbers))
+            return chance.choice(ODD).replace(b"KEY", key).replace(
+                b"NUMBER", chance.choice(self.numbers)).replace(b"TEXT", chance.choice(self.texts))
         if kind in (b"mg", b"ms", b"md", b"ma", b"me", b"mn", b"badmeta"):
             return self.meta(kind, unique)
         if kind in (b"set", b"add", b"replace", b"append", b"prepend", b"cas"):

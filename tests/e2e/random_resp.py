@@ -69,7 +69,8 @@ MORE_KINDS = ("GETRANGE", "SUBSTR", "SETRANGE", "INCRBYFLOAT", "RENAME", "RENAME
 BIT_KINDS = ("SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD", "BITFIELD_RO")
 # Whose replies comparable_resp() must know by their names, or which end a transaction.
 UNFIT_INSIDE = ("RANDOMKEY", "KEYS", "SCAN", "TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "EXEC",
-                "DISCARD", "MULTI", "RESET", "QUIT", "COMMAND", "CLIENT", "HELLO", "TIME", "INFO")
+                "DISCARD", "MULTI", "RESET", "QUIT", "COMMAND", "CLIENT", "HELLO", "TIME", "INFO",
+                "SLOWLOG", "LATENCY")
 
 
 def seconds(chance):

@@ -20,7 +20,7 @@ from random_resp import FAR_AWAY, RespMaker
 
 COMMANDS = int(os.environ.get("E2E_COMMANDS") or 50000) // SCALE
 BATCH = 250
-OWN = ("HELLO", "TIME", "INFO")  # replies with addresses, versions and times
+OWN = ("HELLO", "TIME", "INFO", "SLOWLOG", "LATENCY")  # replies with addresses, versions and times
 LIMIT = max(90, COMMANDS // 800)  # seconds
 
 

@@ -60,14 +60,20 @@ bool pending_is_long(const struct pending *pending)
            missing_bytes(pending) > PENDING_SHORT_BYTES;
 }
 
+/* Memory is asked for no more than the command is known to lack; but that may be the next of many
+ * small arguments, and a read of that size each would never end. So the buffer's growth is its own
+ * (ebb_buf.h), and all of it is offered. */
 char *pending_room(struct pending *pending, size_t *room_bytes)
 {
-    size_t room = ebb_buf_len(&pending->in);
-    if (room < ROOM_MIN_BYTES)
-        room = ROOM_MIN_BYTES;
-    size_t missing = missing_bytes(pending);
+    struct ebb_buf *in = &pending->in;
+    size_t len = ebb_buf_len(in), missing = missing_bytes(pending);
+    size_t room = len < ROOM_MIN_BYTES ? ROOM_MIN_BYTES : len;
     if (missing > 0 && room > missing)
         room = missing;
-    *room_bytes = room;
-    return ebb_buf_reserve(&pending->in, room);
+    char *at = ebb_buf_reserve(in, room);
+    if (at == NULL)
+        return NULL;
+    size_t most = in->max_bytes - len, there = in->capacity - in->end - 1;
+    *room_bytes = there < most ? there : most;
+    return at;
 }

@@ -35,8 +35,9 @@ size_t pending_bytes(const struct pending *pending);
 bool pending_keep(struct pending *pending, const char *rest, size_t len);
 /* True when the next read should go into it; pending_room() then says where. */
 bool pending_is_long(const struct pending *pending);
-/* Room behind the content: not more than the command lacks, and not more than doubles it, so that
- * memory follows what the client has really sent. NULL: over the maximum or no memory. */
+/* Room behind the content. For what the command lacks, or as much again as there is, memory is got;
+ * what comes with it may be used as well. So memory follows what the client has really sent. NULL:
+ * over the maximum or no memory. */
 char *pending_room(struct pending *pending, size_t *room_bytes);
 
 #endif

@@ -186,6 +186,7 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
         .bytes = new_bytes(key, meta, value), .value = value, .locked = session->locked};
     struct found again;
     int error;
+    session->item_bytes = room.bytes;
     uint64_t begin_ns = work_begins(session->store);
     if (found == NULL) /* whatever goes now, this key is not among it */
         evict_pay(shard, &room);
@@ -209,7 +210,6 @@ static int put(struct store_session *session, const struct store_key *key,
                const struct found *found, const struct item_meta *meta, const struct pieces *value)
 {
     int error = put_in_room(session, key, found, meta, value);
-    session->item_bytes = new_bytes(key, meta, value);
     if (error == STORE_OK)
         stat_add(&session_shard(session, key)->stats.sets, 1);
     return error;

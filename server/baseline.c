@@ -4,6 +4,7 @@
  */
 #include "baseline.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int baseline_init(struct baseline *baseline)
@@ -14,6 +15,7 @@ int baseline_init(struct baseline *baseline)
 
 void baseline_release(struct baseline *baseline)
 {
+    free(baseline->classes);
     uv_mutex_destroy(&baseline->mutex);
 }
 
@@ -82,8 +84,11 @@ void baseline_apply_class(struct baseline *baseline, unsigned class_index, struc
                           struct store_class_counts *counts)
 {
     uv_mutex_lock(&baseline->mutex);
-    class_hits_sum(hits, &baseline->class_hits[class_index], -1);
-    subtract_counts(counts, &baseline->class_counts[class_index]);
+    if (baseline->classes != NULL) {
+        const struct class_base *base = &baseline->classes[class_index];
+        class_hits_sum(hits, &base->hits, -1);
+        subtract_counts(counts, &base->counts);
+    }
     uv_mutex_unlock(&baseline->mutex);
 }
 
@@ -91,7 +96,9 @@ void baseline_reset_class(struct baseline *baseline, unsigned class_index,
                           const struct class_hits *hits, const struct store_class_counts *counts)
 {
     uv_mutex_lock(&baseline->mutex);
-    baseline->class_hits[class_index] = *hits;
-    baseline->class_counts[class_index] = *counts;
+    if (baseline->classes == NULL)
+        baseline->classes = calloc(EBB_CLASS_COUNT + 1, sizeof(*baseline->classes));
+    if (baseline->classes != NULL)
+        baseline->classes[class_index] = (struct class_base){*hits, *counts};
     uv_mutex_unlock(&baseline->mutex);
 }

@@ -15,8 +15,12 @@ struct baseline {
     struct counters counters;
     struct latencies latencies;
     struct store_stats stats;
-    struct class_hits class_hits[EBB_CLASS_COUNT + 1];
-    struct store_class_counts class_counts[EBB_CLASS_COUNT + 1];
+    struct class_base *classes; /* by class; malloc, NULL before the first reset */
+};
+
+struct class_base {
+    struct class_hits hits;
+    struct store_class_counts counts;
 };
 
 int baseline_init(struct baseline *baseline);
@@ -30,6 +34,7 @@ void baseline_apply_class(struct baseline *baseline, unsigned class_index, struc
 /* Sets these totals aside, as they are before anything was taken off. */
 void baseline_reset(struct baseline *baseline, const struct counters *counters,
                     const struct latencies *latencies, const struct store_stats *stats);
+/* The same of a size class. Without memory for it what it counted stays. */
 void baseline_reset_class(struct baseline *baseline, unsigned class_index,
                           const struct class_hits *hits, const struct store_class_counts *counts);
 

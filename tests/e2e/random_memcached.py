@@ -26,7 +26,7 @@ ODD = [line.replace(b"; ", b"\r\n") + b"\r\n" for line in (
     b"lru_crawler sleep 100|lru_crawler tocrawl x|slabs|slabs reassign|slabs reassign x y|slabs automove x|"
     b"cache_memlimit|cache_memlimit x|cache_memlimit 0|mn x|mg|md|ma|me|ms|m|mx KEY|bget KEY|noop|"
     b"ms KEY|ms KEY x|ms KEY -1|ms KEY 1 0; x|ms KEY 1 F-1; x|ms KEY 1 MSS; x|ms KEY 0; |ms KEY 2; xyz|"
-    b"mg KEY  v|mg  KEY v|mg KEY vk|mg Y b v|ma NUMBER D18446744073709551616|ma NUMBER J-1|ma NUMBER Mincr v|"
+    b"mg TEXT  v|mg  TEXT v|mg TEXT vk|mg Y b v|ma NUMBER D18446744073709551616|ma NUMBER J-1|ma NUMBER Mincr v|"
     b"md KEY v|me TEXT z|set KEY 0 0 5; ab; c|get KEY\nget NUMBER"
     ).split(b"|") if not line.startswith(b"version")]
 

@@ -37,7 +37,7 @@ void ebb_buf_release(struct ebb_buf *buf)
 void ebb_buf_clear(struct ebb_buf *buf)
 {
     buf->start = buf->end = 0;
-    buf->failed = false;
+    buf->failed = buf->no_memory = false;
 }
 
 static void move_to_front(struct ebb_buf *buf)
@@ -105,11 +105,12 @@ char *ebb_buf_reserve_slow(struct ebb_buf *buf, size_t bytes)
     if (buf->failed)
         return NULL;
     size_t len = ebb_buf_len(buf); /* over the maximum if the owner has lowered that */
-    if (len > buf->max_bytes || bytes > buf->max_bytes - len || !make_room(buf, bytes)) {
-        buf->failed = true;
-        return NULL;
-    }
-    return buf->bytes + buf->end;
+    bool is_over = len > buf->max_bytes || bytes > buf->max_bytes - len;
+    if (!is_over && make_room(buf, bytes))
+        return buf->bytes + buf->end;
+    buf->failed = true;
+    buf->no_memory = !is_over;
+    return NULL;
 }
 
 bool ebb_buf_add_slow(struct ebb_buf *buf, const void *data, size_t bytes)

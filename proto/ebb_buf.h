@@ -22,6 +22,7 @@ struct ebb_buf {
     size_t start, end, capacity;
     size_t max_bytes; /* of content; capacity may exceed it by a quarter */
     bool failed;      /* over max_bytes or out of memory */
+    bool no_memory;   /* failed for want of memory */
 };
 
 void ebb_buf_init(struct ebb_buf *buf, size_t max_bytes);

@@ -76,6 +76,7 @@ struct ebb_resp_parser {
     size_t offset;         /* bytes of the command already parsed */
     int64_t bulk_bytes;    /* length of the argument being read, -1: its header is not read yet */
     uint32_t args_left;    /* arguments still to come */
+    uint32_t offsets;      /* arguments found before this piece came; they are kept as offsets */
     bool in_command;       /* false: the next byte starts a command */
     bool unauthenticated;  /* set by the caller: Redis's smaller limits hold (10 args, 16 KiB) */
     size_t bulk_max_bytes; /* set by the caller; 0: EBB_RESP_BULK_MAX_BYTES */

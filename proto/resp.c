@@ -134,10 +134,14 @@ static ssize_t read_bulk_header(struct ebb_resp_parser *parser, struct ebb_args 
 
 /* ---- arrays ---- */
 
-static void offsets_to_pointers(struct ebb_args *args, const char *bytes)
+/* Of a command that comes in many pieces each argument is turned into an offset once, and back once
+ * when it is complete. */
+static void offsets_to_pointers(struct ebb_resp_parser *parser, struct ebb_args *args,
+                                const char *bytes)
 {
-    for (uint32_t i = 0; i < args->count; i++)
+    for (uint32_t i = 0; i < parser->offsets; i++)
         args->at[i].data = bytes + (uintptr_t)args->at[i].data;
+    parser->offsets = 0;
 }
 
 /* Notes where an incomplete command stops, to go on when there are more bytes. */
@@ -145,8 +149,10 @@ static ssize_t stop_at(struct ebb_resp_parser *parser, struct ebb_args *args, co
                        size_t offset)
 {
     parser->offset = offset;
-    for (uint32_t i = 0; i < args->count; i++)
-        args->at[i].data = (const char *)(uintptr_t)(args->at[i].data - bytes);
+    for (; parser->offsets < args->count; parser->offsets++) {
+        struct ebb_slice *arg = &args->at[parser->offsets];
+        arg->data = (const char *)(uintptr_t)(arg->data - bytes);
+    }
     return 0;
 }
 
@@ -174,6 +180,8 @@ static ssize_t read_bulks(struct ebb_resp_parser *parser, struct ebb_args *args,
         parser->args_left--;
     }
     parser->in_command = false;
+    if (parser->offsets > 0)
+        offsets_to_pointers(parser, args, bytes);
     return (ssize_t)offset;
 }
 
@@ -349,8 +357,7 @@ __attribute__((noinline)) static ssize_t read_any(struct ebb_resp_parser *parser
         parser->in_command = true;
         parser->offset = (size_t)used;
         parser->bulk_bytes = BULK_UNKNOWN;
-    } else {
-        offsets_to_pointers(args, bytes);
+        parser->offsets = 0;
     }
     return read_bulks(parser, args, bytes, len);
 }

@@ -4,6 +4,7 @@
  */
 #include "baseline.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 int baseline_init(struct baseline *baseline)
@@ -14,6 +15,7 @@ int baseline_init(struct baseline *baseline)
 
 void baseline_release(struct baseline *baseline)
 {
+    free(baseline->classes);
     uv_mutex_destroy(&baseline->mutex);
 }
 
@@ -63,5 +65,40 @@ void baseline_reset(struct baseline *baseline, const struct counters *counters,
     struct counters *base = &baseline->counters;
     memset(base->connections, 0, sizeof(base->connections));
     base->connection_bytes = base->input_bytes = base->output_bytes = 0;
+    uv_mutex_unlock(&baseline->mutex);
+}
+
+/* An age is no count, and of none evicted since there is none. */
+static void subtract_counts(struct store_class_counts *counts,
+                            const struct store_class_counts *base)
+{
+    uint64_t idle_s = counts->evicted == base->evicted ? 0 : counts->evicted_idle_s;
+    uint64_t *rest = (uint64_t *)counts;
+    const uint64_t *word = (const uint64_t *)base;
+    for (size_t i = 0; i < sizeof(*counts) / sizeof(*rest); i++)
+        rest[i] -= word[i];
+    counts->evicted_idle_s = idle_s;
+}
+
+void baseline_apply_class(struct baseline *baseline, unsigned class_index, struct class_hits *hits,
+                          struct store_class_counts *counts)
+{
+    uv_mutex_lock(&baseline->mutex);
+    if (baseline->classes != NULL) {
+        const struct class_base *base = &baseline->classes[class_index];
+        class_hits_sum(hits, &base->hits, -1);
+        subtract_counts(counts, &base->counts);
+    }
+    uv_mutex_unlock(&baseline->mutex);
+}
+
+void baseline_reset_class(struct baseline *baseline, unsigned class_index,
+                          const struct class_hits *hits, const struct store_class_counts *counts)
+{
+    uv_mutex_lock(&baseline->mutex);
+    if (baseline->classes == NULL)
+        baseline->classes = calloc(EBB_CLASS_COUNT + 1, sizeof(*baseline->classes));
+    if (baseline->classes != NULL)
+        baseline->classes[class_index] = (struct class_base){*hits, *counts};
     uv_mutex_unlock(&baseline->mutex);
 }

@@ -46,3 +46,16 @@ void clients_remove(struct clients *clients, struct client *client)
         unlink_from(clients, client);
     clients_unlock(clients);
 }
+
+bool clients_has(struct clients *clients, uint64_t id)
+{
+    bool is_found = false;
+    clients_lock(clients);
+    struct client *client = clients->first;
+    while (client != NULL && !is_found) {
+        is_found = client->id == id;
+        client = client->next == clients->first ? NULL : client->next;
+    }
+    clients_unlock(clients);
+    return is_found;
+}

@@ -25,6 +25,9 @@ void clients_add(struct clients *clients, struct client *client);
  * is left alone. */
 void clients_remove(struct clients *clients, struct client *client);
 
+/* Whether a client of that number is connected. Locks the list for a moment. */
+bool clients_has(struct clients *clients, uint64_t id);
+
 static inline void clients_lock(struct clients *clients)
 {
     pthread_mutex_lock(&clients->mutex);

@@ -69,3 +69,11 @@ void latencies_sum(struct latencies *to, const struct latencies *from, int sign)
             to->by_command[i][b] += (uint64_t)sign * counter_read(&from->by_command[i][b]);
     }
 }
+
+void class_hits_sum(struct class_hits *to, const struct class_hits *from, int sign)
+{
+    uint64_t *sum = (uint64_t *)to;
+    const uint64_t *word = (const uint64_t *)from;
+    for (size_t i = 0; i < sizeof(*to) / sizeof(*sum); i++)
+        sum[i] += (uint64_t)sign * counter_read(&word[i]);
+}

@@ -61,6 +61,12 @@ struct counters {
     uint64_t input_bytes, output_bytes; /* buffers held by connections and by the worker */
 };
 
+/* memcached's commands by the size class of their item; apart, as there are many classes. Written
+ * and read as counters are; an array of EBB_CLASS_COUNT + 1 per worker. */
+struct class_hits {
+    uint64_t get, stored, delete, incr, decr, cas, cas_badval, touch;
+};
+
 static inline void counter_add(uint64_t *counter, uint64_t n)
 {
     __atomic_store_n(counter, __atomic_load_n(counter, __ATOMIC_RELAXED) + n, __ATOMIC_RELAXED);
@@ -106,6 +112,8 @@ void counters_record_requests(struct counters *counters, enum protocol protocol,
                               uint64_t commands);
 /* Notes a turn of the loop that served clients for so long. */
 void counters_record_stall(struct counters *counters, uint64_t ns);
+/* `sign` 1 adds, -1 takes off; `to` belongs to the caller alone. */
+void class_hits_sum(struct class_hits *to, const struct class_hits *from, int sign);
 /* Adds every counter of `from` to `to`, which belongs to the caller alone. */
 void counters_sum(struct counters *to, const struct counters *from);
 /* Takes every counter of `base` off `from`; both belong to the caller alone. */

@@ -234,7 +234,7 @@ static int set_number(int64_t *field, const struct option_info *info, const char
     if (!parse_number(info, value, &number)) {
         snprintf(error, OPTIONS_ERROR_BYTES, "option %s: '%.64s' is not %s", info->name, value,
                  what[info->type]);
-        return -1;
+        return OPTIONS_EFORM;
     }
     bool is_percentage = info->type == OPTION_SHARE && number < 0;
     if (!is_percentage && (number < info->min || number > info->max)) {
@@ -243,7 +243,7 @@ static int set_number(int64_t *field, const struct option_info *info, const char
                                       : "option %s: %.64s is not between %lld and %lld";
         snprintf(error, OPTIONS_ERROR_BYTES, format, info->name, value, (long long)info->min,
                  (long long)info->max);
-        return -1;
+        return OPTIONS_ERANGE;
     }
     __atomic_store_n(field, number, __ATOMIC_RELAXED);
     return 0;
@@ -272,14 +272,14 @@ static int set_word(int64_t *field, const struct option_info *info, const char *
     join_words(info->words, words, sizeof(words));
     snprintf(error, OPTIONS_ERROR_BYTES, "option %s: '%.64s' is not %.160s", info->name, value,
              words);
-    return -1;
+    return OPTIONS_EFORM;
 }
 
 static int replace_text(char **field, char *text, const struct option_info *info, char *error)
 {
     if (!text) {
         snprintf(error, OPTIONS_ERROR_BYTES, "option %s: out of memory", info->name);
-        return -1;
+        return OPTIONS_EFORM;
     }
     free(*field);
     *field = text;
@@ -311,7 +311,7 @@ static int add_words(char **field, const struct option_info *info, const char *v
         free(list);
         snprintf(error, OPTIONS_ERROR_BYTES, "option %s: more than %d values", info->name,
                  OPTIONS_BIND_MAX);
-        return -1;
+        return OPTIONS_EFORM;
     }
     return replace_text(field, list, info, error);
 }
@@ -323,7 +323,7 @@ static int set_words(char **field, const struct option_info *info, const char *v
         return replace_text(field, NULL, info, error);
     if (add_words(&list, info, value, error) < 0) {
         free(list);
-        return -1;
+        return OPTIONS_EFORM;
     }
     return replace_text(field, list, info, error);
 }

@@ -101,7 +101,9 @@ void options_release(struct options *options);
 size_t options_format(const struct options *options, size_t index, char *text, size_t size);
 /* Whether the setting is a size left to the server: options_format() then shows what it came to. */
 bool options_is_auto(const struct options *options, size_t index);
-/* 0, or -1 with a message that names the option in `error` (OPTIONS_ERROR_BYTES). */
+#define OPTIONS_EFORM  (-1) /* no value of that type, or no memory */
+#define OPTIONS_ERANGE (-2) /* a number that is too small or too large */
+/* 0, or one of these with a message that names the option in `error` (OPTIONS_ERROR_BYTES). */
 int options_set(struct options *options, size_t index, const char *value, char *error);
 /* The same, but a list keeps what it has and gets more. */
 int options_add(struct options *options, size_t index, const char *value, char *error);

@@ -123,6 +123,33 @@ static void sum_stats(void *context, struct store_stats *stats)
     baseline_apply_stats(&server->baseline, stats);
 }
 
+static void total_class_counts(struct server *server, unsigned class_index, struct class_hits *hits,
+                               struct store_class_counts *counts)
+{
+    memset(hits, 0, sizeof(*hits));
+    for (unsigned i = 0; server->workers && i < server->worker_count; i++)
+        class_hits_sum(hits, &server->workers[i].class_hits[class_index], 1);
+    store_class_counts(server->store, class_index, counts);
+}
+
+static void sum_class_counts(void *context, unsigned class_index, struct class_hits *hits,
+                             struct store_class_counts *counts)
+{
+    struct server *server = context;
+    total_class_counts(server, class_index, hits, counts);
+    baseline_apply_class(&server->baseline, class_index, hits, counts);
+}
+
+static void reset_class_counts(struct server *server)
+{
+    struct class_hits hits;
+    struct store_class_counts counts;
+    for (unsigned i = 0; i <= EBB_CLASS_COUNT; i++) {
+        total_class_counts(server, i, &hits, &counts);
+        baseline_reset_class(&server->baseline, i, &hits, &counts);
+    }
+}
+
 static void reset_counters(void *context)
 {
     struct server *server = context;
@@ -133,6 +160,7 @@ static void reset_counters(void *context)
     total_latencies(server, &latencies);
     store_stats(server->store, &stats);
     baseline_reset(&server->baseline, &counters, &latencies, &stats);
+    reset_class_counts(server);
 }
 
 static void ask_to_stop(void *context)
@@ -264,6 +292,7 @@ static enum server_result start_service(struct server *server, char *error)
         .counters = sum_counters,
         .counters_total = total_counters,
         .latencies = sum_latencies,
+        .class_counts = sum_class_counts,
         .store_stats = sum_stats,
         .counters_reset = reset_counters,
         .worker_count = server->worker_count,

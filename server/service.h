@@ -23,6 +23,7 @@ struct options;
 struct script_cache;
 struct slowlog;
 struct store;
+struct store_class_counts;
 struct store_stats;
 struct service;
 struct memory_facts;
@@ -87,6 +88,10 @@ struct service {
     void (*counters_total)(void *server, struct counters *sum);
     /* How long commands took, since the start or the last counters_reset(). */
     void (*latencies)(void *server, struct latencies *sum);
+    /* What has happened in a size class since the start or the last counters_reset(): by
+     * memcached's commands, and to its items. */
+    void (*class_counts)(void *server, unsigned class_index, struct class_hits *hits,
+                         struct store_class_counts *counts);
     /* store_stats(), its counts less those of the last counters_reset(). */
     void (*store_stats)(void *server, struct store_stats *stats);
     /* Zeroes what CONFIG RESETSTAT zeroes, by remembering a base of both. */

@@ -159,6 +159,23 @@ static void buf_takes_its_maximum_and_not_a_byte_more(void **state)
     ebb_buf_release(&buf);
 }
 
+/* Whoever closes a client for it says which. */
+static void buf_knows_why_it_failed(void **state)
+{
+    (void)state;
+    struct ebb_buf buf;
+    ebb_buf_init(&buf, 100);
+    assert_null(ebb_buf_reserve(&buf, 101));
+    assert_true(buf.failed && !buf.no_memory);
+    ebb_buf_release(&buf);
+    ebb_buf_init(&buf, SIZE_MAX);
+    assert_null(ebb_buf_reserve(&buf, SIZE_MAX / 4));
+    assert_true(buf.failed && buf.no_memory);
+    ebb_buf_clear(&buf);
+    assert_true(!buf.failed && !buf.no_memory);
+    ebb_buf_release(&buf);
+}
+
 static void buf_that_failed_takes_nothing_until_it_is_cleared(void **state)
 {
     (void)state;
@@ -312,6 +329,7 @@ int main(void)
         cmocka_unit_test(buf_behaves_like_a_string),
         cmocka_unit_test(buf_costs_nothing_until_it_is_used),
         cmocka_unit_test(buf_takes_its_maximum_and_not_a_byte_more),
+        cmocka_unit_test(buf_knows_why_it_failed),
         cmocka_unit_test(buf_that_failed_takes_nothing_until_it_is_cleared),
         cmocka_unit_test(buf_refuses_sizes_that_would_wrap),
         cmocka_unit_test(buf_allocates_what_a_large_reserve_asks_for),

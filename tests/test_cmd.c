@@ -742,6 +742,13 @@ static void config_changes_all_or_nothing(void **state)
                          "-ERR CONFIG SET failed (possibly related to argument 'timeout') - "));
     RESP("CONFIG GET maxmemory", "*2\r\n$9\r\nmaxmemory\r\n$9\r\n104857600\r\n");
     assert_int_equal(world->options_changed, 2);
+    /* What cannot be another may be set to what it is. */
+    TALK(
+        {"CONFIG SET appendonly no", OK},
+        {"CONFIG SET appendonly yes",
+         "-ERR CONFIG SET failed (possibly related to argument 'appendonly') - can't set immutable "
+         "config\r\n"});
+    assert_int_equal(world->options_changed, 2);
     TALK({"CONFIG REWRITE", "-ERR The server is running without a config file\r\n"},
          {"CONFIG RESETSTAT", OK});
     assert_int_equal(world->resets, 1);
@@ -877,9 +884,11 @@ static void command_describes_the_rows(void **state)
           "*1\r\n*10\r\n$11\r\nobject|help\r\n:2\r\n*2\r\n+loading\r\n+stale\r\n:0\r\n:0\r\n:0\r\n"
           "*2\r\n+@keyspace\r\n+@slow\r\n*0\r\n*0\r\n*0\r\n"},
          {"COMMAND DOCS echo nosuch",
-          "*2\r\n$4\r\necho\r\n*8\r\n$7\r\nsummary\r\n$25\r\nAnswers the given message\r\n$5\r\n"
+          "*2\r\n$4\r\necho\r\n*10\r\n$7\r\nsummary\r\n$25\r\nAnswers the given message\r\n$5\r\n"
           "since\r\n$5\r\n1.0.0\r\n$5\r\ngroup\r\n$10\r\nconnection\r\n$10\r\ncomplexity\r\n$4\r\n"
-          "O(1)\r\n"},
+          "O(1)\r\n$9\r\narguments\r\n*1\r\n*6\r\n$4\r\nname\r\n$7\r\nmessage\r\n$4\r\ntype\r\n$"
+          "6\r\n"
+          "string\r\n$12\r\ndisplay_text\r\n$7\r\nmessage\r\n"},
          {"COMMAND LIST FILTERBY pattern client|i*",
           "*2\r\n$9\r\nclient|id\r\n$11\r\nclient|info\r\n"},
          {"COMMAND LIST FILTERBY module m", "*0\r\n"},

@@ -351,7 +351,7 @@ static void mc_stats_show_size_classes_as_slabs(void **state)
     MC("set a 0 0 10\r\n0123456789\r\nset b 0 0 10\r\n0123456789\r\n", "STORED\r\nSTORED\r\n");
     unsigned class;
     const char *items = world_mc(world, "stats items\r\n");
-    assert_int_equal(sscanf(items, "STAT items:%u:number 2\r\nEND\r\n", &class), 1);
+    assert_int_equal(sscanf(items, "STAT items:%u:number 2\r\n", &class), 1);
     snprintf(command, sizeof(command), "stats slabs\r\n");
     snprintf(name, sizeof(name), "%u:used_chunks", class);
     assert_string_equal(stat(world, command, name), "2");
@@ -360,6 +360,54 @@ static void mc_stats_show_size_classes_as_slabs(void **state)
     assert_in_range(chunk_bytes, 11, 40);
     assert_string_equal(stat(world, command, "active_slabs"), "1");
     assert_true(atoi(stat(world, command, "total_malloced")) >= 4096);
+}
+
+#define SLAB(field, value) assert_slab(*state, "stats slabs\r\n", "%u:" field, value)
+#define ITEM(field, value) assert_slab(*state, "stats items\r\n", "items:%u:" field, value)
+
+/* Of the one class that there is. */
+static void assert_slab(struct world *world, const char *command, const char *field,
+                        const char *value)
+{
+    char name[48];
+    unsigned class;
+    assert_int_equal(sscanf(world_mc(world, "stats items\r\n"), "STAT items:%u:", &class), 1);
+    snprintf(name, sizeof(name), field, class);
+    assert_string_equal(stat(world, command, name), value);
+}
+
+static void mc_counts_hits_by_class(void **state)
+{
+    struct world *world = *state;
+    world_mc(world, "set a 0 0 1\r\n1\r\nset b 0 0 1\r\n1\r\nset c 0 0 1\r\n1\r\n"
+                    "get a\r\nget d\r\nmg b v\r\ntouch a 0\r\nincr a 1\r\nincr d 1\r\ndecr b 1\r\n"
+                    "ma b\r\ncas a 0 0 1 99\r\n1\r\ndelete c\r\nms b 1\r\n2\r\nmd d\r\n");
+    SLAB("get_hits", "2");
+    SLAB("cmd_set", "4");
+    SLAB("touch_hits", "1");
+    SLAB("incr_hits", "2");
+    SLAB("decr_hits", "1");
+    SLAB("cas_hits", "0");
+    SLAB("cas_badval", "1");
+    SLAB("delete_hits", "1");
+    world_mc(world, "stats reset\r\n");
+    SLAB("get_hits", "0");
+    SLAB("used_chunks", "2");
+}
+
+static void mc_counts_what_becomes_of_items_by_class(void **state)
+{
+    struct world *world = *state;
+    world_mc(world, "set a 0 1 1\r\n1\r\nset b 0 1 1\r\n1\r\nset c 0 1000 1\r\n1\r\nget a\r\n");
+    world->session.now_ms += 2000;
+    world_upkeep(world);
+    ITEM("number", "1");
+    ITEM("crawler_reclaimed", "2");
+    ITEM("expired_unfetched", "1");
+    ITEM("reclaimed", "0");
+    ITEM("evicted", "0");
+    STAT("crawler_reclaimed", "2");
+    STAT("expired_unfetched", "1");
 }
 
 #define FIFTY "12345678901234567890123456789012345678901234567890"
@@ -430,6 +478,8 @@ int main(void)
         cmocka_unit_test_setup_teardown(mc_speaks_of_itself, setup, teardown),
         cmocka_unit_test_setup_teardown(mc_stats_tell_what_happened, setup, teardown),
         cmocka_unit_test_setup_teardown(mc_stats_show_size_classes_as_slabs, setup, teardown),
+        cmocka_unit_test_setup_teardown(mc_counts_hits_by_class, setup, teardown),
+        cmocka_unit_test_setup_teardown(mc_counts_what_becomes_of_items_by_class, setup, teardown),
         cmocka_unit_test_setup_teardown(mc_stats_know_their_forms, setup, teardown),
         cmocka_unit_test(mc_says_when_memory_is_out),
     };

@@ -222,6 +222,25 @@ static void run(struct world *world, size_t steps)
 
 #define STEPS SCALED(60000)
 
+/* What is counted by class is what is counted in all. */
+static void check_class_counts(struct world *world, const struct store_stats *stats)
+{
+    struct store_class_counts sum = {0}, one;
+    for (unsigned i = 0; i <= EBB_CLASS_COUNT; i++) {
+        store_class_counts(world->store, i, &one);
+        sum.evicted += one.evicted;
+        sum.evicted_unfetched += one.evicted_unfetched;
+        sum.rejected += one.rejected;
+        sum.expired_evicted += one.expired_evicted;
+        sum.expired_reaped += one.expired_reaped;
+        assert_true(one.evicted_with_ttl <= one.evicted);
+    }
+    assert_int_equal(sum.evicted, stats->evicted);
+    assert_int_equal(sum.evicted_unfetched, stats->evicted_unfetched);
+    assert_int_equal(sum.rejected, stats->rejected_memory);
+    assert_int_equal(sum.expired_evicted + sum.expired_reaped, stats->expired_active);
+}
+
 static void model(unsigned shards, enum use_order order, bool is_volatile)
 {
     struct world *world = world_create(shards, order, is_volatile);
@@ -233,6 +252,7 @@ static void model(unsigned shards, enum use_order order, bool is_volatile)
                   (unsigned long long)stats.evicted, world->gone, world->refused,
                   world->most_bytes >> 10);
     assert_true(stats.rejected_memory == world->refused);
+    check_class_counts(world, &stats);
     if (order == USE_NONE)
         assert_true(stats.evicted == 0 && world->refused > 0);
     else

@@ -319,7 +319,8 @@ static void a_refused_value_changes_nothing(void **state)
     struct fixture *fixture = *state;
     load(fixture, "--port|7", "");
     int port = options_find("port", 4);
-    assert_int_equal(options_set(&fixture->options, (size_t)port, "99999", fixture->error), -1);
+    assert_int_equal(options_set(&fixture->options, (size_t)port, "99999", fixture->error),
+                     OPTIONS_ERANGE);
     assert_int_equal(fixture->options.port, 7);
 }
 

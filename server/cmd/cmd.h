@@ -67,6 +67,7 @@ struct cmd_context {
     struct service *service;
     struct store_session *store;
     struct counters *counters;
+    struct class_hits *class_hits; /* by size class; of memcached's commands alone */
     struct client *client;
     const struct command *command; /* after cmd_run_resp(): the row it was, NULL: unknown */
     const struct ebb_slice *args;  /* args[0] is the name */

@@ -98,10 +98,6 @@ void cmd_debug(struct cmd_context *context)
         };
         reply_help(context, "DEBUG", lines, sizeof(lines) / sizeof(lines[0]));
     } else {
-        ebb_reply_errorf(
-            &context->reply,
-            "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try DEBUG "
-            "HELP.",
-            arg_print_len(word, 128), word.data);
+        reply_wrong_subcommand(context, "DEBUG");
     }
 }

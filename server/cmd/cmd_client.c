@@ -130,11 +130,43 @@ void cmd_client_no_touch(struct cmd_context *context)
 
 /* ---- CLIENT TRACKING, which is always off ---- */
 
+static bool is_redirect_possible(struct cmd_context *context, uint32_t index)
+{
+    int64_t id;
+
+    if (!arg_int(context, index, &id))
+        return false;
+    if (id > 0 && clients_has(context->service->clients, (uint64_t)id))
+        return true;
+    ebb_reply_error(&context->reply, "ERR The client ID you want redirect to does not exist");
+    return false;
+}
+
+/* What follows ON or OFF must be right even if nothing comes of it. */
+static bool check_tracking_words(struct cmd_context *context)
+{
+    for (uint32_t i = 3; i < context->count; i++) {
+        struct ebb_slice word = context->args[i];
+        bool has_next = i + 1 < context->count;
+        if (arg_is(word, "redirect") && has_next) {
+            if (!is_redirect_possible(context, ++i))
+                return false;
+        } else if (arg_is(word, "prefix") && has_next) {
+            i++;
+        } else if (!arg_is(word, "bcast") && !arg_is(word, "optin") && !arg_is(word, "optout") &&
+                   !arg_is(word, "noloop")) {
+            ebb_reply_error(&context->reply, ERROR_SYNTAX);
+            return false;
+        }
+    }
+    return true;
+}
+
 void cmd_client_tracking(struct cmd_context *context)
 {
     bool is_on;
 
-    if (!parse_on_off(context, &is_on))
+    if (!check_tracking_words(context) || !parse_on_off(context, &is_on))
         return;
     if (is_on)
         ebb_reply_error(&context->reply, "ERR Client tracking is not supported by this server");

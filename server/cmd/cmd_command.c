@@ -1,13 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* cmd_command.c: COMMAND: what the rows of commands.def say about themselves.
  *
- * Handlers of commands.def; called by dispatch.c. Tips and descriptions of arguments are not kept,
- * so their arrays are empty or absent.
+ * Handlers of commands.def; called by dispatch.c. Tips are not kept, so their arrays are empty;
+ * what DOCS says of arguments is in arguments.c.
  */
 #include "handler.h"
 
 #include <string.h>
 
+#include "arguments.h"
 #include "glob.h"
 #include "key_access.h"
 
@@ -252,9 +253,10 @@ void cmd_command_count(struct cmd_context *context)
 static void reply_docs_of(struct ebb_reply *reply, const struct command *command)
 {
     size_t subs = count_subs(command);
+    bool has_arguments = arguments_are_known(command);
 
     ebb_reply_text(reply, command->name);
-    ebb_reply_map(reply, subs > 0 ? 5 : 4);
+    ebb_reply_map(reply, 4u + has_arguments + (subs > 0));
     ebb_reply_text(reply, "summary");
     ebb_reply_text(reply, command->summary);
     ebb_reply_text(reply, "since");
@@ -263,6 +265,10 @@ static void reply_docs_of(struct ebb_reply *reply, const struct command *command
     ebb_reply_text(reply, command->group);
     ebb_reply_text(reply, "complexity");
     ebb_reply_text(reply, command->complexity);
+    if (has_arguments) {
+        ebb_reply_text(reply, "arguments");
+        arguments_reply(reply, command);
+    }
     if (subs == 0)
         return;
     ebb_reply_text(reply, "subcommands");

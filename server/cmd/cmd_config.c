@@ -6,6 +6,7 @@
  */
 #include "handler.h"
 
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +45,27 @@ static const char *entry_name(size_t entry)
 {
     return entry < options_count() ? options_info(entry)->name
                                    : facts[entry - options_count()].name;
+}
+
+/* An option's own number, or that of a fact, which come behind them; -1: neither. */
+static int find_entry(struct ebb_slice name)
+{
+    for (size_t i = 0; i < FACT_COUNT; i++) {
+        if (arg_is(name, facts[i].name))
+            return (int)(options_count() + i);
+    }
+    return options_find(name.data, name.len);
+}
+
+static struct ebb_slice name_of(int entry)
+{
+    const char *name = entry_name((size_t)entry);
+    return (struct ebb_slice){name, strlen(name)};
+}
+
+static bool is_fact(int entry)
+{
+    return entry >= (int)options_count();
 }
 
 /* The first argument that matches the name, NULL: none. */
@@ -93,46 +115,106 @@ void cmd_config_get(struct cmd_context *context)
 
 /* ---- CONFIG SET ---- */
 
-static void reply_set_failed(struct cmd_context *context, uint32_t index, const char *why)
+/* Redis names a value's setting as the table has it, and what is wrong with a name as it came. */
+static void reply_set_failed(struct cmd_context *context, struct ebb_slice name, const char *why)
 {
-    struct ebb_slice name = context->args[index];
-
     ebb_reply_errorf(&context->reply,
                      "ERR CONFIG SET failed (possibly related to argument '%.*s') - %s",
                      arg_print_len(name, 128), name.data, why);
 }
 
-/* The message without the "option NAME: " in front. */
-static const char *reason_of(const char *error)
+/* What is wrong with a value that options_set() refuses, as Redis says it. */
+
+static void say_words(char *why, const char *const *words)
 {
-    const char *colon = strstr(error, ": ");
-    return strncmp(error, "option ", 7) == 0 && colon != NULL ? colon + 2 : error;
+    size_t len = 0;
+
+    if (strcmp(words[0], "no") == 0) {
+        snprintf(why, OPTIONS_ERROR_BYTES, "argument must be 'yes' or 'no'");
+        return;
+    }
+    for (size_t i = 0; words[i] != NULL && len < OPTIONS_ERROR_BYTES; i++)
+        len += (size_t)snprintf(why + len, OPTIONS_ERROR_BYTES - len, "%s%s",
+                                i == 0 ? "argument(s) must be one of the following: " : ", ",
+                                words[i]);
 }
 
-static int set_from_arg(struct options *options, struct ebb_slice name, struct ebb_slice value,
-                        char *error)
+static void say_range(char *why, const struct option_info *info)
 {
-    char *text = strndup(value.data, value.len);
+    snprintf(why, OPTIONS_ERROR_BYTES, "argument must be between %lld and %lld inclusive",
+             (long long)info->min, (long long)info->max);
+}
 
-    if (text == NULL) {
-        strcpy(error, "out of memory");
-        return -1;
+static bool is_number(struct ebb_slice value)
+{
+    int64_t number;
+    return ebb_parse_i64(value.data, value.len, &number);
+}
+
+static bool is_share_above_all(struct ebb_slice value)
+{
+    int64_t number;
+    return value.len > 1 && value.data[value.len - 1] == '%' &&
+           ebb_parse_i64(value.data, value.len - 1, &number) && number > 100;
+}
+
+static void say_form(char *why, const struct option_info *info, struct ebb_slice value)
+{
+    switch (info->type) {
+    case OPTION_SIZE:
+        snprintf(why, OPTIONS_ERROR_BYTES, "argument must be a memory value");
+        break;
+    case OPTION_SHARE:
+        snprintf(why, OPTIONS_ERROR_BYTES,
+                 is_share_above_all(value) ? "percentage argument must be less or equal to 100"
+                                           : "argument must be a memory or percent value");
+        break;
+    case OPTION_ENUM:
+        say_words(why, info->words);
+        break;
+    case OPTION_INT:
+    case OPTION_DURATION:
+        if (is_number(value))
+            say_range(why, info);
+        else
+            snprintf(why, OPTIONS_ERROR_BYTES, "argument couldn't be parsed into an integer");
+        break;
+    default: /* only memory can be missing */
+        snprintf(why, OPTIONS_ERROR_BYTES, "out of memory");
     }
-    int rc = options_set(options, (size_t)options_find(name.data, name.len), text, error);
+}
+
+/* 0, or -1 with the reason in `why`. */
+static int set_from_arg(struct options *options, size_t option, struct ebb_slice value, char *why)
+{
+    char error[OPTIONS_ERROR_BYTES];
+    char *text = strndup(value.data, value.len);
+    int rc = text == NULL ? OPTIONS_EFORM : options_set(options, option, text, error);
+
     free(text);
-    return rc;
+    if (rc == OPTIONS_ERANGE)
+        say_range(why, options_info(option));
+    else if (rc < 0)
+        say_form(why, options_info(option), value);
+    return rc < 0 ? -1 : 0;
 }
 
 static bool is_repeated(struct cmd_context *context, uint32_t index)
 {
-    struct ebb_slice name = context->args[index];
-
     for (uint32_t i = 2; i < index; i += 2) {
-        if (options_find(context->args[i].data, context->args[i].len) ==
-            options_find(name.data, name.len))
+        if (find_entry(context->args[i]) == find_entry(context->args[index]))
             return true;
     }
     return false;
+}
+
+/* A fact may be set to what it is. */
+static bool may_set(int entry, struct ebb_slice value)
+{
+    if (!is_fact(entry))
+        return options_info((size_t)entry)->at_runtime;
+    const char *its = facts[entry - (int)options_count()].value;
+    return value.len == strlen(its) && memcmp(value.data, its, value.len) == 0;
 }
 
 /* Whether every name may be set; answers the error when not. */
@@ -140,19 +222,19 @@ static bool check_names(struct cmd_context *context)
 {
     for (uint32_t i = 2; i < context->count; i += 2) {
         struct ebb_slice name = context->args[i];
-        int option = options_find(name.data, name.len);
-        if (option < 0) {
+        int entry = find_entry(name);
+        if (entry < 0) {
             ebb_reply_errorf(&context->reply,
                              "ERR Unknown option or number of arguments for CONFIG SET - '%.*s'",
                              arg_print_len(name, 128), name.data);
             return false;
         }
-        if (!options_info((size_t)option)->at_runtime) {
-            reply_set_failed(context, i, "can't set immutable config");
+        if (!may_set(entry, context->args[i + 1])) {
+            reply_set_failed(context, name, "can't set immutable config");
             return false;
         }
         if (is_repeated(context, i)) {
-            reply_set_failed(context, i, "duplicate parameter");
+            reply_set_failed(context, name, "duplicate parameter");
             return false;
         }
     }
@@ -162,11 +244,13 @@ static bool check_names(struct cmd_context *context)
 /* Sets every pair in `options`; answers the error of the first that is wrong. */
 static bool set_pairs(struct cmd_context *context, struct options *options)
 {
-    char error[OPTIONS_ERROR_BYTES];
+    char why[OPTIONS_ERROR_BYTES];
 
     for (uint32_t i = 2; i < context->count; i += 2) {
-        if (set_from_arg(options, context->args[i], context->args[i + 1], error) < 0) {
-            reply_set_failed(context, i, reason_of(error));
+        int entry = find_entry(context->args[i]);
+        if (!is_fact(entry) &&
+            set_from_arg(options, (size_t)entry, context->args[i + 1], why) < 0) {
+            reply_set_failed(context, name_of(entry), why);
             return false;
         }
     }
@@ -179,10 +263,10 @@ static bool are_possible(struct cmd_context *context, const struct options *want
     char error[OPTIONS_ERROR_BYTES];
 
     for (uint32_t i = 2; i < context->count; i += 2) {
-        struct ebb_slice name = context->args[i];
-        size_t option = (size_t)options_find(name.data, name.len);
-        if (!service->option_possible(service->server, wanted, option, error)) {
-            reply_set_failed(context, i, error);
+        int entry = find_entry(context->args[i]);
+        if (!is_fact(entry) &&
+            !service->option_possible(service->server, wanted, (size_t)entry, error)) {
+            reply_set_failed(context, name_of(entry), error);
             return false;
         }
     }
@@ -214,8 +298,9 @@ void cmd_config_set(struct cmd_context *context)
     bool is_set = set_pairs(context, service->options);
     unlock(context);
     for (uint32_t i = 2; i < context->count; i += 2) {
-        struct ebb_slice name = context->args[i];
-        service->option_changed(service->server, (size_t)options_find(name.data, name.len));
+        int entry = find_entry(context->args[i]);
+        if (!is_fact(entry))
+            service->option_changed(service->server, (size_t)entry);
     }
     if (is_set)
         reply_ok(context);

@@ -365,6 +365,7 @@ static void run_script(struct cmd_context *context, enum script_id id, uint32_t 
     scripts[id].run(&call);
 }
 
+#define ERROR_NO_SCRIPT "NOSCRIPT No matching script. Please use EVAL."
 #define ERROR_SCRIPT                                                                               \
     "ERR This server runs no Lua, only the published scripts of lock and cache libraries, and "    \
     "%.40s is none of them"
@@ -389,11 +390,16 @@ void cmd_evalsha(struct cmd_context *context)
     struct ebb_slice sha1 = context->args[1];
     uint32_t key_count;
 
+    /* What cannot be the name of a script is told first, as Redis does. */
+    if (sha1.len != SHA1_TEXT_BYTES) {
+        ebb_reply_error(&context->reply, ERROR_NO_SCRIPT);
+        return;
+    }
     if (!parse_key_count(context, &key_count))
         return;
     enum script_id id = script_find(context->service->scripts, sha1.data, sha1.len);
     if (id == SCRIPT_COUNT)
-        ebb_reply_error(&context->reply, "NOSCRIPT No matching script. Please use EVAL.");
+        ebb_reply_error(&context->reply, ERROR_NO_SCRIPT);
     else
         run_script(context, id, key_count);
 }
@@ -460,8 +466,7 @@ void cmd_script_help(struct cmd_context *context)
 void cmd_function_flush(struct cmd_context *context)
 {
     if (context->count > 3)
-        ebb_reply_error(&context->reply, "ERR unknown subcommand or wrong number of arguments for "
-                                         "'flush'. Try FUNCTION HELP.");
+        reply_wrong_subcommand(context, "FUNCTION");
     else if (context->count == 3 && !is_flush_word(context->args[2]))
         ebb_reply_error(&context->reply, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
     else

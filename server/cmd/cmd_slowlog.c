@@ -30,8 +30,7 @@ void cmd_slowlog_get(struct cmd_context *context)
     int64_t wanted = SLOWLOG_SHOWN;
 
     if (context->count > 3) {
-        ebb_reply_error(&context->reply, "ERR unknown subcommand or wrong number of arguments for "
-                                         "'get'. Try SLOWLOG HELP.");
+        reply_wrong_subcommand(context, "SLOWLOG");
         return;
     }
     if (context->count == 3 &&

@@ -30,6 +30,15 @@ void reply_wrong_arity(struct cmd_context *context, const char *name)
     ebb_reply_errorf(&context->reply, "ERR wrong number of arguments for '%s' command", name);
 }
 
+void reply_wrong_subcommand(struct cmd_context *context, const char *container)
+{
+    struct ebb_slice word = context->args[1];
+
+    ebb_reply_errorf(&context->reply,
+                     "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try %s HELP.",
+                     arg_print_len(word, 128), word.data, container);
+}
+
 void reply_store_error(struct cmd_context *context, int error)
 {
     ebb_reply_error(&context->reply, error == STORE_ETOOBIG ? ERROR_TOO_LONG : ERROR_MEMORY);

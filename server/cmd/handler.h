@@ -32,6 +32,8 @@ bool arg_database(struct cmd_context *context, uint32_t index, unsigned *databas
 /* Length for "%.*s" of a client's bytes in an error, cut at `max` and at a NUL as C would. */
 int arg_print_len(struct ebb_slice arg, size_t max);
 void reply_wrong_arity(struct cmd_context *context, const char *name);
+/* The same of a subcommand, args[1], as it came; the container in capitals. */
+void reply_wrong_subcommand(struct cmd_context *context, const char *container);
 /* The error of a store call: STORE_ENOMEM or STORE_ETOOBIG. */
 void reply_store_error(struct cmd_context *context, int error);
 /* Takes back what was written since the content of the reply was `len` long. */

@@ -10,6 +10,7 @@
 
 #include "../clients.h"
 #include "handler.h"
+#include "mc_count.h"
 #include "mc_detail.h"
 
 #define MC_KEYS_CHUNK     64u
@@ -57,14 +58,6 @@ int64_t mc_expire_ms(struct cmd_context *context, int64_t exptime)
 
 /* ---- get, gets, gat, gats ---- */
 
-void mc_count_read(struct counters *counters, bool is_touch, bool is_hit)
-{
-    if (is_touch)
-        counter_add(is_hit ? &counters->mc_touch_hits : &counters->mc_touch_misses, 1);
-    else
-        counter_add(is_hit ? &counters->mc_get_hits : &counters->mc_get_misses, 1);
-}
-
 static void write_value(struct cmd_context *context, const struct store_key *key,
                         const struct store_value *value, const uint64_t *unique)
 {
@@ -90,7 +83,7 @@ static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command
     if (wants_cas) /* first, as giving the number out may move the item */
         unique = store_cas_unique(context->store, key);
     bool is_hit = store_get(context->store, key, &value);
-    mc_count_read(context->counters, is_touch, is_hit);
+    mc_count_read(context, key, is_hit ? &value : NULL, is_touch);
     mc_detail_note_read(context->service, key, is_hit);
     if (!is_hit)
         return;
@@ -155,10 +148,12 @@ static void store_value_of(struct cmd_context *context, const struct ebb_mc_comm
                                 .flags = command->flags};
     int rc = store_set(context->store, key, &value);
 
-    if (rc == STORE_OK)
-        mc_answer(context, command, "STORED");
-    else
+    if (rc != STORE_OK) {
         answer_store_error(context, command, key, rc);
+        return;
+    }
+    mc_count_stored(context);
+    mc_answer(context, command, "STORED");
 }
 
 static void run_set(struct cmd_context *context, const struct ebb_mc_command *command)
@@ -190,6 +185,8 @@ static void run_append(struct cmd_context *context, const struct ebb_mc_command 
         rc = command->verb == EBB_MC_APPEND
                  ? store_join(context->store, &key, old.data, old.len, more.data, more.len)
                  : store_join(context->store, &key, more.data, more.len, old.data, old.len);
+    if (rc == STORE_OK)
+        mc_count_stored(context);
     /* memcached says no more than this when the whole is too large or there is no memory. */
     mc_answer(context, command, rc == STORE_OK ? "STORED" : "NOT_STORED");
 }
@@ -197,34 +194,28 @@ static void run_append(struct cmd_context *context, const struct ebb_mc_command 
 static void run_cas(struct cmd_context *context, const struct ebb_mc_command *command)
 {
     struct store_key key = mc_enter_key(context, command);
-    struct counters *counters = context->counters;
     struct store_value old;
 
     if (!store_peek(context->store, &key, &old)) {
-        counter_add(&counters->mc_cas_misses, 1);
+        mc_count_cas(context, &key, NULL, false);
         mc_answer(context, command, "NOT_FOUND");
     } else if (!store_cas_matches(context->store, &key, command->cas)) {
-        counter_add(&counters->mc_cas_badval, 1);
+        mc_count_cas(context, &key, &old, false);
         mc_answer(context, command, "EXISTS");
     } else {
-        counter_add(&counters->mc_cas_hits, 1);
+        mc_count_cas(context, &key, &old, true);
         store_value_of(context, command, &key);
     }
 }
 
 /* ---- delete, touch ---- */
 
-void mc_count_delete(struct counters *counters, bool is_hit)
-{
-    counter_add(is_hit ? &counters->mc_delete_hits : &counters->mc_delete_misses, 1);
-}
-
 static void run_delete(struct cmd_context *context, const struct ebb_mc_command *command)
 {
     struct store_key key = mc_enter_key(context, command);
     bool is_hit = store_delete(context->store, &key);
 
-    mc_count_delete(context->counters, is_hit);
+    mc_count_delete(context, is_hit ? context->store->item_bytes : 0);
     mc_answer(context, command, is_hit ? "DELETED" : "NOT_FOUND");
 }
 
@@ -235,7 +226,7 @@ static void run_touch(struct cmd_context *context, const struct ebb_mc_command *
     bool is_hit = store_get(context->store, &key, &value) && /* a use of the key */
                   store_set_expire(context->store, &key, mc_expire_ms(context, command->exptime));
 
-    mc_count_read(context->counters, true, is_hit);
+    mc_count_read(context, &key, is_hit ? &value : NULL, true);
     mc_answer(context, command, is_hit ? "TOUCHED" : "NOT_FOUND");
 }
 

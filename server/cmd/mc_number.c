@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "mc_count.h"
+
 #define MC_NUMBER_MAX_BYTES (512u * 1024) /* memcached adds to no value that it keeps in chunks */
 
 /* What ends a number: white space, as strtoull()'s callers in memcached have it, or a NUL, which
@@ -79,16 +81,8 @@ enum mc_sum mc_add(struct cmd_context *context, const struct store_key *key,
         *number = delta > *number ? 0 : *number - delta;
     else
         *number += delta; /* around at 2^64 */
-    mc_count_sum(context->counters, is_decr, true);
+    mc_count_sum(context, key, old, is_decr);
     return set_counter(context, key, old, *number) == STORE_OK ? MC_SUM_OK : MC_SUM_NO_MEMORY;
-}
-
-void mc_count_sum(struct counters *counters, bool is_decr, bool is_hit)
-{
-    if (is_decr)
-        counter_add(is_hit ? &counters->mc_decr_hits : &counters->mc_decr_misses, 1);
-    else
-        counter_add(is_hit ? &counters->mc_incr_hits : &counters->mc_incr_misses, 1);
 }
 
 void mc_run_number(struct cmd_context *context, const struct ebb_mc_command *command)
@@ -99,7 +93,7 @@ void mc_run_number(struct cmd_context *context, const struct ebb_mc_command *com
     uint64_t number = 0;
 
     if (!store_peek(context->store, &key, &old)) {
-        mc_count_sum(context->counters, is_decr, false);
+        mc_count_sum(context, &key, NULL, is_decr);
         mc_answer(context, command, "NOT_FOUND");
         return;
     }

@@ -40,6 +40,21 @@ static void take(struct sample *sample, struct cmd_context *context)
     service->store_stats(service->server, &sample->store);
 }
 
+/* What there is of a size class, and what has happened in it. */
+struct class_view {
+    struct ebb_class_stats slots;
+    struct class_hits hits;
+    struct store_class_counts counts;
+};
+
+static void view_class(struct sample *sample, unsigned class_index, struct class_view *class)
+{
+    struct service *service = sample->context->service;
+
+    store_class_stats(sample->context->store->store, class_index, &class->slots);
+    service->class_counts(service->server, class_index, &class->hits, &class->counts);
+}
+
 static void put(struct sample *sample, const char *name, uint64_t number)
 {
     ebb_mc_write_stat(sample->out, name, "%llu", (unsigned long long)number);
@@ -92,6 +107,7 @@ static void put_connections(struct sample *sample)
     put(sample, "total_connections", counters->accepted[PROTOCOL_MEMCACHED]);
     put(sample, "rejected_connections", counters->rejected_maxclients);
     put(sample, "connection_structures", all);
+    put(sample, "accepting_conns", 1); /* one too many is taken and told so */
     put(sample, "idle_kicks", counters->closed[CLOSE_IDLE]);
     put(sample, "bytes_read", counters->received_bytes[PROTOCOL_MEMCACHED]);
     put(sample, "bytes_written", counters->sent_bytes[PROTOCOL_MEMCACHED]);
@@ -135,6 +151,26 @@ static unsigned log2_of(size_t number)
     return number == 0 ? 0 : 63u - (unsigned)__builtin_clzll(number);
 }
 
+/* What `stats items` has by class. */
+static void put_items_of_all(struct sample *sample)
+{
+    const struct service *service = sample->context->service;
+    struct store_class_counts all = {0}, one;
+    struct class_hits hits;
+
+    for (unsigned i = 0; i <= EBB_CLASS_COUNT; i++) {
+        service->class_counts(service->server, i, &hits, &one);
+        all.expired_evicted += one.expired_evicted;
+        all.expired_reaped += one.expired_reaped;
+        all.expired_unfetched += one.expired_unfetched;
+        all.evicted_by_writer += one.evicted_by_writer;
+    }
+    put(sample, "expired_unfetched", all.expired_unfetched);
+    put(sample, "reclaimed", all.expired_evicted);
+    put(sample, "crawler_reclaimed", all.expired_reaped);
+    put(sample, "direct_reclaims", all.evicted_by_writer);
+}
+
 static void put_store(struct sample *sample)
 {
     const struct store_stats *store = &sample->store;
@@ -152,7 +188,7 @@ static void put_store(struct sample *sample)
     put(sample, "total_items", store->sets);
     put(sample, "evictions", store->evicted);
     put(sample, "evicted_unfetched", store->evicted_unfetched);
-    put(sample, "crawler_reclaimed", store->expired_active);
+    put_items_of_all(sample);
 }
 
 static void put_general(struct sample *sample)
@@ -213,35 +249,71 @@ static void put_of_class(struct sample *sample, const char *prefix, unsigned cla
     put(sample, name, number);
 }
 
+static void put_items_of(struct sample *sample, unsigned class_index)
+{
+    struct class_view class;
+
+    view_class(sample, class_index, &class);
+    const struct {
+        const char *field;
+        uint64_t number;
+    } fields[] = {
+        {"number", class.slots.slots_used},
+        {"evicted", class.counts.evicted},
+        {"evicted_nonzero", class.counts.evicted_with_ttl},
+        {"evicted_time", class.counts.evicted_idle_s},
+        {"outofmemory", class.counts.rejected},
+        {"tailrepairs", 0}, /* no item is ever lost */
+        {"reclaimed", class.counts.expired_evicted},
+        {"expired_unfetched", class.counts.expired_unfetched},
+        {"evicted_unfetched", class.counts.evicted_unfetched},
+        {"crawler_reclaimed", class.counts.expired_reaped},
+        {"direct_reclaims", class.counts.evicted_by_writer},
+    };
+    if (class.slots.slots_used == 0)
+        return;
+    for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++)
+        put_of_class(sample, "items:", class_index, fields[i].field, fields[i].number);
+}
+
 static void put_items(struct sample *sample)
 {
-    struct ebb_class_stats class;
+    for (unsigned i = 0; i <= EBB_CLASS_COUNT; i++)
+        put_items_of(sample, i);
+}
 
-    for (unsigned i = 0; i <= EBB_CLASS_COUNT; i++) {
-        store_class_stats(sample->context->store->store, i, &class);
-        if (class.slots_used > 0)
-            put_of_class(sample, "items:", i, "number", class.slots_used);
-    }
+static void put_hits(struct sample *sample, unsigned class_index, const struct class_hits *hits)
+{
+    put_of_class(sample, "", class_index, "get_hits", hits->get);
+    put_of_class(sample, "", class_index, "cmd_set", hits->stored);
+    put_of_class(sample, "", class_index, "delete_hits", hits->delete);
+    put_of_class(sample, "", class_index, "incr_hits", hits->incr);
+    put_of_class(sample, "", class_index, "decr_hits", hits->decr);
+    put_of_class(sample, "", class_index, "cas_hits", hits->cas);
+    put_of_class(sample, "", class_index, "cas_badval", hits->cas_badval);
+    put_of_class(sample, "", class_index, "touch_hits", hits->touch);
 }
 
 /* Returns whether the class has any span. Large values have slots of their own sizes. */
 static bool put_slab(struct sample *sample, unsigned class_index)
 {
-    struct ebb_class_stats class;
+    struct class_view class;
 
-    store_class_stats(sample->context->store->store, class_index, &class);
-    size_t spans = class.spans_full + class.spans_partial + class.spans_empty;
-    size_t slots = class.slots_used + class.slots_free;
+    view_class(sample, class_index, &class);
+    const struct ebb_class_stats *slots = &class.slots;
+    size_t spans = slots->spans_full + slots->spans_partial + slots->spans_empty;
+    size_t count = slots->slots_used + slots->slots_free;
     if (spans == 0)
         return false;
     if (class_index < EBB_CLASS_COUNT)
-        put_of_class(sample, "", class_index, "chunk_size", class.slot_bytes);
-    put_of_class(sample, "", class_index, "chunks_per_page", slots / spans);
+        put_of_class(sample, "", class_index, "chunk_size", slots->slot_bytes);
+    put_of_class(sample, "", class_index, "chunks_per_page", count / spans);
     put_of_class(sample, "", class_index, "total_pages", spans);
-    put_of_class(sample, "", class_index, "total_chunks", slots);
-    put_of_class(sample, "", class_index, "used_chunks", class.slots_used);
-    put_of_class(sample, "", class_index, "free_chunks", class.slots_free);
+    put_of_class(sample, "", class_index, "total_chunks", count);
+    put_of_class(sample, "", class_index, "used_chunks", slots->slots_used);
+    put_of_class(sample, "", class_index, "free_chunks", slots->slots_free);
     put_of_class(sample, "", class_index, "free_chunks_end", 0);
+    put_hits(sample, class_index, &class.hits);
     return true;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* mc_verbs.h: what the handlers of memcached's verbs share: mc.c runs the classic ones, mc_number.c
- * incr and decr, mc_meta.c the meta commands, mc_tools.c those that tools send.
+ * incr and decr, mc_meta.c and mc_meta_write.c the meta commands, mc_tools.c those that tools send.
  */
 #ifndef EBB_MC_VERBS_H
 #define EBB_MC_VERBS_H
@@ -19,8 +19,6 @@ const char *mc_store_error(struct cmd_context *context, int error);
 struct store_key mc_enter_key(struct cmd_context *context, const struct ebb_mc_command *command);
 /* An exptime as unix ms; 0: never. Seconds below zero are a time long gone. */
 int64_t mc_expire_ms(struct cmd_context *context, int64_t exptime);
-void mc_count_read(struct counters *counters, bool is_touch, bool is_hit);
-void mc_count_delete(struct counters *counters, bool is_hit);
 
 /* mc_number.c */
 
@@ -30,13 +28,12 @@ bool mc_may_be_number(const struct store_value *value);
 /* Adds to the key's value or takes from it; `old` is what store_peek() has just said of it. */
 enum mc_sum mc_add(struct cmd_context *context, const struct store_key *key,
                    const struct store_value *old, bool is_decr, uint64_t delta, uint64_t *number);
-void mc_count_sum(struct counters *counters, bool is_decr, bool is_hit);
 #define MC_NO_NUMBER        "CLIENT_ERROR cannot increment or decrement non-numeric value"
 #define MC_NO_NUMBER_MEMORY "SERVER_ERROR out of memory"
 
 void mc_run_number(struct cmd_context *context, const struct ebb_mc_command *command);
 
-/* mc_meta.c */
+/* mc_meta.c, mc_meta_write.c */
 
 /* The key as a meta command spells it: in base64 when it was stored so, or when it has bytes that a
  * line can't hold and the client has shown with flag b that it knows of this. */

@@ -56,6 +56,7 @@ static inline struct cmd_context batch_context(struct connection *connection)
         .service = worker->config.service,
         .store = &worker->session,
         .counters = &worker->counters,
+        .class_hits = worker->class_hits,
         .client = &connection->client,
         .clock = &worker->clock,
         .reply = {.out = &worker->out, .version = 2},

@@ -11,7 +11,7 @@
 #define QUIET_MS   1000
 #define NAME_BYTES 128
 
-void overruns_tell(struct connection *connection, const char *setting, int64_t limit_bytes)
+static void tell(struct connection *connection, const char *why)
 {
     struct worker *worker = connection_worker(connection);
     struct overruns *overruns = &worker->overruns;
@@ -25,9 +25,19 @@ void overruns_tell(struct connection *connection, const char *setting, int64_t l
     if (overruns->untold > 0)
         snprintf(others, sizeof(others), "; %llu others since the last such line",
                  (unsigned long long)overruns->untold);
-    log_write(worker->config.log, LOG_WARNING,
-              "closing client %llu (%s), which is over %s, %lld bytes%s",
-              (unsigned long long)connection->client.id, address, setting, (long long)limit_bytes,
-              others);
+    log_write(worker->config.log, LOG_WARNING, "closing client %llu (%s), %s%s",
+              (unsigned long long)connection->client.id, address, why, others);
     *overruns = (struct overruns){.told_ms = now_ms};
+}
+
+void overruns_tell(struct connection *connection, const char *setting, int64_t limit_bytes)
+{
+    char why[NAME_BYTES];
+    snprintf(why, sizeof(why), "which is over %s, %lld bytes", setting, (long long)limit_bytes);
+    tell(connection, why);
+}
+
+void overruns_tell_memory(struct connection *connection)
+{
+    tell(connection, "as there is no memory for its replies");
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* overruns.h: tells people of clients that are closed for a limit of their own. A worker tells of
+/* overruns.h: tells people of clients that are closed for a limit of their own, or for want of
+ * memory. A worker tells of
  * one a second at most; of the others it says how many they were.
  */
 #ifndef EBB_NET_OVERRUNS_H
@@ -17,5 +18,7 @@ struct overruns {
 
 /* To be called before the connection closes; `setting` is the limit's name. */
 void overruns_tell(struct connection *connection, const char *setting, int64_t limit_bytes);
+/* The same for a client whose replies no memory could be got for. */
+void overruns_tell_memory(struct connection *connection);
 
 #endif

@@ -96,6 +96,14 @@ static void close_over_limit(struct connection *connection)
     connection_close(connection, CLOSE_BUFFER_LIMIT);
 }
 
+static void close_without_memory(struct connection *connection)
+{
+    if (connection->is_closing)
+        return;
+    overruns_tell_memory(connection);
+    connection_close(connection, CLOSE_ERROR);
+}
+
 /* ---- the write that is under way ---- */
 
 static void on_written(uv_write_t *request, int status);
@@ -186,13 +194,16 @@ static void keep(struct connection *connection, const struct outgoing *left)
         connection->unsent = unsent_create(max_bytes);
     struct unsent *unsent = connection->unsent;
     if (!unsent) {
-        connection_close(connection, CLOSE_ERROR);
+        close_without_memory(connection);
         return;
     }
     size_t total = connection->tcp.write_queue_size + ebb_buf_len(&unsent->waiting) + left->bytes;
-    if (total > max_bytes ||
-        !take(connection, left, is_first ? &unsent->sending : &unsent->waiting)) {
+    if (total > max_bytes) {
         close_over_limit(connection);
+        return;
+    }
+    if (!take(connection, left, is_first ? &unsent->sending : &unsent->waiting)) {
+        close_without_memory(connection);
         return;
     }
     count(connection);
@@ -240,7 +251,9 @@ void unsent_flush(struct connection *connection)
 {
     struct worker *worker = connection_worker(connection);
     struct outgoing outgoing;
-    if (worker->out.failed || !splices_fit(&worker->splices, &worker->out, 0))
+    if (worker->out.no_memory)
+        close_without_memory(connection);
+    else if (worker->out.failed || !splices_fit(&worker->splices, &worker->out, 0))
         close_over_limit(connection);
     outgoing_init(&outgoing, &worker->out, &worker->splices);
     if (worker->splices.count > 0)

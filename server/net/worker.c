@@ -424,7 +424,8 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     worker->loop.data = worker->wake.data = worker->tick.data = worker->turn.data = worker;
     init_buffers(worker);
     worker->gather = gather_create();
-    if (!worker->gather) {
+    worker->class_hits = calloc(EBB_CLASS_COUNT + 1, sizeof(*worker->class_hits));
+    if (!worker->gather || !worker->class_hits) {
         worker_release(worker);
         return UV_ENOMEM;
     }
@@ -455,6 +456,7 @@ void worker_release(struct worker *worker)
     for (size_t i = 0; i < WORKER_BATCH_MAX; i++)
         ebb_mc_command_release(&worker->mc_commands[i]);
     gather_destroy(worker->gather);
+    free(worker->class_hits);
     uv_mutex_destroy(&worker->mutex);
     uv_loop_close(&worker->loop);
 }

@@ -74,6 +74,7 @@ struct worker {
     struct store_session session;
     struct counters counters;
     struct latencies latencies;
+    struct class_hits *class_hits; /* EBB_CLASS_COUNT + 1; apart, as few of its pages are used */
 
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;

@@ -259,7 +259,7 @@ static size_t seconds_since(const struct shard *shard, bool is_main, unsigned ep
     return ms > 0 ? (size_t)(ms / 1000) : 0;
 }
 
-static void note_age(struct shard *shard, unsigned use)
+static void note_age(struct shard *shard, unsigned use, struct store_class_counts *class)
 {
     const struct evictor *evictor = &shard->evictor;
     enum use_order order = order_of(shard);
@@ -275,6 +275,7 @@ static void note_age(struct shard *shard, unsigned use)
         bucket++;
     stat_add(&shard->stats.evicted_ages[bucket], 1);
     stat_add(&shard->stats.evicted_age_seconds, seconds);
+    __atomic_store_n(&class->evicted_idle_s, seconds, __ATOMIC_RELAXED);
 }
 
 /* Of LRU's eight epochs that are one of S3's it is known when the last began: no earlier than any.
@@ -306,7 +307,20 @@ static void count_eviction(struct shard *shard, const struct found *found)
     if (limit_reclaimable(shard->store) > stat_read(&shard->store->limit.compact_bytes))
         stat_add(&shard->stats.evicted_early, 1);
     stat_add(&shard->stats.evicted_unfetched, use_is_unfetched(order_of(shard), use));
-    note_age(shard, use);
+    struct store_class_counts *class = class_counts_of(shard->store, item_bytes(meta));
+    class_count(&class->evicted, 1);
+    class_count(&class->evicted_with_ttl, meta->expire_ms != 0);
+    class_count(&class->evicted_unfetched, use_is_unfetched(order_of(shard), use));
+    note_age(shard, use, class);
+}
+
+static void count_expired(struct shard *shard, const struct item_meta *meta)
+{
+    struct store_class_counts *class = class_counts_of(shard->store, item_bytes(meta));
+    stat_add(&shard->stats.expired_active, 1);
+    stat_add(&shard->stats.expired_bytes, item_bytes(meta));
+    class_count(&class->expired_evicted, 1);
+    class_count(&class->expired_unfetched, !(meta->marks & STORE_FETCHED));
 }
 
 /* Evicts the item; returns the bytes of its slot. */
@@ -315,8 +329,7 @@ static size_t evict(struct shard *shard, const struct found *found)
     size_t bytes = ebb_slot_bytes(shard->items, found->ref);
     const struct item_meta *meta = &found->item.meta;
     if (item_is_dead(meta, (int64_t)shard->store->now_ms())) {
-        stat_add(&shard->stats.expired_active, 1);
-        stat_add(&shard->stats.expired_bytes, item_bytes(meta));
+        count_expired(shard, meta);
     } else {
         count_eviction(shard, found);
         if (order_of(shard) == USE_S3 && !(slot_use(*found->at.slot) & USE_MAIN))
@@ -573,6 +586,11 @@ static bool win_unused(struct shard *shard, const struct room *room, bool is_sti
     return may_help && of_another(shard, room, compact_other) > 0;
 }
 
+static void count_by_writer(struct shard *shard, const struct room *room)
+{
+    class_count(&class_counts_of(shard->store, room->bytes)->evicted_by_writer, 1);
+}
+
 bool evict_make_room(struct shard *shard, struct room *room)
 {
     if (!is_limited(shard->store))
@@ -591,8 +609,10 @@ bool evict_make_room(struct shard *shard, struct room *room)
     if (freed == 0 && may_evict)
         freed = of_another(shard, room, evict_other);
     room->freed_bytes += freed;
-    if (freed > 0)
+    if (freed > 0) {
+        count_by_writer(shard, room);
         return true;
+    }
     /* The others may have what this one lacks, but were all in use just now. */
     if (!may_evict || room->tries >= BUSY_TRIES_MAX || !others_have_victims(shard))
         return false;
@@ -619,6 +639,8 @@ void evict_pay(struct shard *shard, const struct room *room)
         evictor->owed_bytes -= (ptrdiff_t)one;
         if (one == 0)
             evictor->owed_bytes = 0;
+        else
+            count_by_writer(shard, room);
     }
 }
 

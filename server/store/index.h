@@ -180,16 +180,19 @@ static inline uint64_t *index_segment(const struct index *index, uint64_t entry)
     return ebb_at(index->base, entry_ref(entry));
 }
 
+/* Of functions that may read without the lock what others write: they only ask for memory by it. */
+#define UNLOCKED __attribute__((no_sanitize("thread", "address")))
+
 /* Which slots of a bucket, masked, hold that word: a bit each. Looks at all of them, for which one
  * it is no processor can guess. */
 #if defined(__SSE2__) && !defined(EBB_HARD) /* hard tests the other one */
 /* For each half of two slots -1 or 0. */
-static inline __m128i pair_find(const __m128i *pair, __m128i masks, __m128i words)
+UNLOCKED static inline __m128i pair_find(const __m128i *pair, __m128i masks, __m128i words)
 {
     return _mm_cmpeq_epi32(_mm_and_si128(_mm_load_si128(pair), masks), words);
 }
 
-static inline unsigned bucket_find(const uint64_t *slots, uint64_t mask, uint64_t word)
+UNLOCKED static inline unsigned bucket_find(const uint64_t *slots, uint64_t mask, uint64_t word)
 {
     const __m128i *pairs = (const __m128i *)slots;
     __m128i masks = _mm_set1_epi64x((long long)mask), words = _mm_set1_epi64x((long long)word);
@@ -204,7 +207,7 @@ static inline unsigned bucket_find(const uint64_t *slots, uint64_t mask, uint64_
     return (unsigned)_mm_movemask_epi8(_mm_packs_epi16(whole, _mm_setzero_si128()));
 }
 #else
-static inline unsigned bucket_find(const uint64_t *slots, uint64_t mask, uint64_t word)
+UNLOCKED static inline unsigned bucket_find(const uint64_t *slots, uint64_t mask, uint64_t word)
 {
     unsigned found = 0;
     for (unsigned i = 0; i < BUCKET_SLOTS; i++)
@@ -279,8 +282,8 @@ static inline bool index_find_ref(const struct index *index, uint64_t hash, ebb_
 
 /* The home bucket of a hash, for who has not the lock and may only ask for memory: what is there by
  * now may be anything, but it is mapped, for the pool's addresses once used stay so. */
-__attribute__((no_sanitize("thread", "address"))) static inline const volatile uint64_t *
-index_guess(const struct index *index, uint64_t hash)
+UNLOCKED static inline const volatile uint64_t *index_guess(const struct index *index,
+                                                            uint64_t hash)
 {
     uintptr_t published = __atomic_load_n(&index->published, __ATOMIC_ACQUIRE);
     const volatile uint64_t *directory =

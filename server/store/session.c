@@ -80,8 +80,7 @@ struct store_key store_enter_name(struct store_session *session, unsigned databa
 }
 
 /* What is fetched in vain does no harm, so nothing need be locked for it. */
-__attribute__((no_sanitize("thread", "address"))) static inline void expect_items(
-    void *base, const volatile uint64_t *bucket, uint64_t hash)
+UNLOCKED static inline void expect_items(void *base, const volatile uint64_t *bucket, uint64_t hash)
 {
     uint64_t word = (uint64_t)hash_tag(hash) << SLOT_TAG_SHIFT;
     unsigned found = bucket_find((const uint64_t *)(uintptr_t)bucket, SLOT_TAG_MASK, word);

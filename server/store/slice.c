@@ -71,6 +71,9 @@ static void reap_one(struct shard *shard, ebb_ref ref, uint64_t hash)
     item_read(ebb_at(shard->base, ref), &found.item);
     stat_add(&shard->stats.expired_active, 1);
     stat_add(&shard->stats.expired_bytes, item_view_bytes(&found.item));
+    struct store_class_counts *class = class_counts_of(shard->store, item_view_bytes(&found.item));
+    class_count(&class->expired_reaped, 1);
+    class_count(&class->expired_unfetched, !(found.item.meta.marks & STORE_FETCHED));
     if (index_find_ref(&shard->index, hash, ref, &found.at))
         shard_delete(shard, &found);
 }

@@ -55,6 +55,18 @@ struct store;
 /* The class of an item of so many bytes, header, key and value. */
 unsigned store_class_of(size_t bytes);
 void store_class_stats(struct store *store, unsigned class_index, struct ebb_class_stats *stats);
+/* What has happened to the items of a class since the start. Locks nothing. */
+struct store_class_counts {
+    uint64_t evicted, evicted_with_ttl, evicted_unfetched;
+    uint64_t evicted_idle_s;    /* of the last one evicted; where its age is known */
+    uint64_t evicted_by_writer; /* for want of room, or to pay for a new item */
+    uint64_t rejected;          /* writes that found no room */
+    uint64_t expired_evicted;   /* found expired when they were to be evicted */
+    uint64_t expired_reaped;    /* found by upkeep */
+    uint64_t expired_unfetched; /* of both */
+};
+void store_class_counts(struct store *store, unsigned class_index,
+                        struct store_class_counts *counts);
 /* Spans of a class by fullness, 0-10 % first. Walks them under their shard's lock, a shard after
  * the other: a class has at most some tens of thousands, and this is for pages, not for scrapes. */
 void store_class_deciles(struct store *store, unsigned class_index, size_t deciles[10]);

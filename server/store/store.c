@@ -186,6 +186,7 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
         .bytes = new_bytes(key, meta, value), .value = value, .locked = session->locked};
     struct found again;
     int error;
+    session->item_bytes = room.bytes;
     uint64_t begin_ns = work_begins(session->store);
     if (found == NULL) /* whatever goes now, this key is not among it */
         evict_pay(shard, &room);
@@ -198,8 +199,10 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
     ebb_heap_exempt(shard->items, false);
     if (room.tries > 0)
         work_ended(session->store, STORE_WORK_EVICT, begin_ns);
-    if (error == STORE_ENOMEM)
+    if (error == STORE_ENOMEM) {
         stat_add(&shard->stats.rejected_memory, 1);
+        class_count(&class_counts_of(session->store, room.bytes)->rejected, 1);
+    }
     return error;
 }
 
@@ -227,6 +230,7 @@ int store_set_marked(struct store_session *session, const struct store_key *key,
     if (value->expire_ms == STORE_KEEP_TTL)
         meta.expire_ms = exists ? found.item.meta.expire_ms : 0;
     if (item_is_dead(&meta, session->now_ms)) {
+        session->item_bytes = 0;
         shard_note_change(shard, key);
         if (exists)
             shard_delete(shard, &found);
@@ -295,6 +299,7 @@ bool store_delete(struct store_session *session, const struct store_key *key)
     struct found found;
     if (!shard_find(shard, key, session->now_ms, &found))
         return false;
+    session->item_bytes = item_view_bytes(&found.item);
     shard_delete(shard, &found);
     stat_add(&shard->stats.deletes, 1);
     return true;

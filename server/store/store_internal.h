@@ -35,7 +35,19 @@ struct store {
     bool expire_off, trim_off; /* changed atomically, like explain_on */
     uint64_t explained_ns;     /* when it was last told */
     size_t live_peak_bytes;
+    struct store_class_counts classes[EBB_CLASS_COUNT + 1]; /* changed atomically: all shards' */
 };
+
+static inline struct store_class_counts *class_counts_of(struct store *store, size_t item_bytes)
+{
+    return &store->classes[ebb_class_of(item_bytes)];
+}
+
+/* These events are rare beside what they cost. */
+static inline void class_count(uint64_t *counter, uint64_t n)
+{
+    __atomic_fetch_add(counter, n, __ATOMIC_RELAXED);
+}
 
 /* The store's own number of the database that clients know by that one. */
 static inline unsigned database_of(const struct store *store, unsigned number)

@@ -135,6 +135,15 @@ void store_class_stats(struct store *store, unsigned class_index, struct ebb_cla
     }
 }
 
+void store_class_counts(struct store *store, unsigned class_index,
+                        struct store_class_counts *counts)
+{
+    const uint64_t *from = (const uint64_t *)&store->classes[class_index];
+    uint64_t *to = (uint64_t *)counts;
+    for (size_t i = 0; i < sizeof *counts / sizeof *to; i++)
+        to[i] = __atomic_load_n(&from[i], __ATOMIC_RELAXED);
+}
+
 void store_class_deciles(struct store *store, unsigned class_index, size_t deciles[10])
 {
     for (unsigned d = 0; d < 10; d++)

@@ -86,6 +86,9 @@ def redis_cli_talks_on_a_terminal(t):
         equal(screen.say(line, prompt), shown, line)
     said = screen.say("help getex", prompt)
     true("GETEX" in said and "summary:" in said and "since: 6.2.0" in said, "help: " + said)
+    os.write(screen.master, b"GETEX k ")  # what may follow is shown as it is typed
+    screen.until(r"\[EX seconds\|PX milliseconds\|EXAT unix-time-seconds\|")
+    equal(screen.say("", prompt), '"hello world"\n', "GETEX")
     true("redis_version:" in screen.say("INFO server", prompt), "INFO")
     inside = prompt[:-2] + r"\(TX\)> "
     equal(screen.say("MULTI", inside), "OK\n", "MULTI")

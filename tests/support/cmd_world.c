@@ -48,9 +48,18 @@ static void sum_latencies(void *context, struct latencies *sum)
     memset(sum, 0, sizeof(*sum));
 }
 
+static void class_counts(void *context, unsigned class_index, struct class_hits *hits,
+                         struct store_class_counts *counts)
+{
+    const struct world *world = context;
+    *hits = world->class_hits[class_index];
+    store_class_counts(world->store, class_index, counts);
+}
+
 static void reset_counters(void *context)
 {
     struct world *world = context;
+    memset(world->class_hits, 0, sizeof(world->class_hits));
     memset(&world->counters, 0, sizeof(world->counters));
     world->resets++;
 }
@@ -123,6 +132,7 @@ static void init_service(struct world *world)
         .counters = sum_counters,
         .counters_total = sum_counters,
         .latencies = sum_latencies,
+        .class_counts = class_counts,
         .store_stats = sum_store,
         .counters_reset = reset_counters,
         .worker_count = 1,
@@ -167,6 +177,7 @@ void world_init_with(struct world *world, unsigned shards, size_t reserve_bytes)
     world->context = (struct cmd_context){.service = &world->service,
                                           .store = &world->session,
                                           .counters = &world->counters,
+                                          .class_hits = world->class_hits,
                                           .client = &world->client,
                                           .reply = {.out = &world->out, .version = 2},
                                           .splices = &world->splices};

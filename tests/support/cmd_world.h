@@ -31,6 +31,7 @@ struct world {
     struct store *store;
     struct store_session session;
     struct counters counters;
+    struct class_hits class_hits[EBB_CLASS_COUNT + 1];
     struct client client;
     struct memory_facts facts; /* nothing is known, until a test says otherwise */
     struct cmd_context context;

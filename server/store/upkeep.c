@@ -5,6 +5,8 @@
  * than that. Upkeep takes 5 % of a core, up to 25 % while far more is resident than live. It is
  * driven by a timer alone: a server without traffic gives its memory back too.
  */
+#include <sched.h>
+
 #include "evict.h"
 #include "store_internal.h"
 
@@ -97,6 +99,12 @@ static unsigned slices_allowed(const struct store *store)
     return credit > 0 ? 1 + (unsigned)(credit / SLICE_NS / store->shard_count) : 0;
 }
 
+/* A worker that waits for this processor waits no longer than a slice. */
+static void give_way(void)
+{
+    sched_yield();
+}
+
 /* Runs so many slices while nobody wants the shard, or asks the worker that has it for the others:
  * it runs one each time it lets go, so that no command waits for two. true: there is more to do. */
 static bool run_or_ask(struct store *store, struct shard *shard, unsigned slices)
@@ -108,6 +116,7 @@ static bool run_or_ask(struct store *store, struct shard *shard, unsigned slices
         shard_slice(store, shard);
         more = shard->slices.has_more;
         shard_unlock(shard);
+        give_way();
         left = more ? left - 1 : 0;
     }
     if (left == slices && !more) /* what there was at the last look says little */
@@ -150,9 +159,11 @@ static bool trim(struct store *store)
     uint64_t deadline = upkeep_now_ns() + TRIM_NS;
     if (__atomic_load_n(&store->trim_off, __ATOMIC_RELAXED))
         return false;
-    while (ebb_pool_trim(store->pool, TRIM_BYTES, must_trim_all(store)) >= TRIM_BYTES)
+    while (ebb_pool_trim(store->pool, TRIM_BYTES, must_trim_all(store)) >= TRIM_BYTES) {
         if (upkeep_now_ns() >= deadline)
             return true;
+        give_way();
+    }
     return false;
 }
 

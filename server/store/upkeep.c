@@ -16,8 +16,8 @@
 #define DUTY_BEHIND       3u       /* 25 %: the most, however far behind */
 #define DUTY_SHORT        1u       /* 50 %: unless there is less room than is kept for writers */
 #define OVERDUE_MS        250      /* items that should have gone that long ago are all waste */
-#define CALM_DIVISOR      48u      /* waste up to that part of what is resident is calm */
-#define BEHIND_DIVISOR    32u
+#define CALM_DIVISOR      96u      /* waste up to that part of what is resident is calm */
+#define BEHIND_DIVISOR    56u
 #define REST_US           1000000u /* between looks while nothing can become due */
 #define BUSY_US           10000u   /* while something is: waste grows with what is written */
 #define PAUSE_MIN_US      1000u
@@ -43,9 +43,10 @@ void store_set_active_trim(struct store *store, bool on)
 
 /* ---- going round the shards ---- */
 
-/* The pause per work: longer the nearer resident memory is to what is live. Waste up to 1/32 of
- * what is resident is calm, from 1/24 on upkeep works as hard as it ever may: a twentieth is what
- * is promised. So it does while it is behind with what has expired. */
+/* The pause per work: longer the nearer resident memory is to what is live. Waste up to 1/96 of
+ * what is resident is calm, from 1/56 on upkeep works as hard as it ever may: a twentieth is what
+ * is promised, and the earlier it begins the lower the peak of a load that shifts. So it does while
+ * it is behind with what has expired. */
 static uint64_t duty(struct store *store)
 {
     if (limit_is_tight(store))

@@ -312,6 +312,29 @@ static void on_read_end(struct connection *connection, int error)
     }
 }
 
+/* Who fills the buffer has more to say. libuv would read 32 times as much before it looks at
+ * another client; so it is read on in the next turn, after all others have had theirs. */
+static void rest(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    if (worker->connection_count == 1 || !connection_is_open(connection) || connection->is_resting)
+        return;
+    uv_read_stop((uv_stream_t *)&connection->tcp);
+    connection->is_resting = true;
+    connection->next_resting = worker->resting;
+    worker->resting = connection;
+}
+
+void connection_end_rests(struct worker *worker)
+{
+    while (worker->resting) {
+        struct connection *connection = worker->resting;
+        worker->resting = connection->next_resting;
+        connection->is_resting = false;
+        connection_read_on(connection);
+    }
+}
+
 static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *room)
 {
     struct connection *connection = stream->data;
@@ -335,6 +358,8 @@ static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *roo
     size_t carried = carried_bytes(connection), len = carried + (size_t)read_bytes;
     if (!gather_add(connection, room->base - carried, len))
         run_input(connection, room->base - carried, len);
+    if ((size_t)read_bytes == room->len)
+        rest(connection);
 }
 
 void connection_resume(struct connection *connection)

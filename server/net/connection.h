@@ -25,18 +25,20 @@ struct connection {
     uv_tcp_t tcp; /* serves unix sockets as well: libuv looks no further than the descriptor */
     struct client client;
     struct connection *previous, *next; /* the worker's ring */
-    struct pending *pending;            /* NULL: nothing */
-    struct unsent *unsent;              /* NULL: nothing */
-    struct dump *dump;                  /* NULL: none is under way */
-    bool is_paused;                     /* does not read or run before unsent is gone */
-    bool is_ending;                     /* takes no more commands; closes when unsent is gone */
-    bool is_closing;                    /* as good as gone */
-    bool is_waiting;                    /* its large command is not read before there is room */
-    bool is_large;                      /* it is one of worker->large_count */
-    bool is_gathered;                   /* commands of it wait for the end of the turn: gather.h */
-    uint8_t end_reason;                 /* of is_ending: enum close_reason */
-    size_t claim_bytes;                 /* its share of limits.client_bytes; see claims.h */
-    size_t coming_bytes;                /* of replies that are about to be kept for it */
+    struct connection *next_resting;
+    struct pending *pending; /* NULL: nothing */
+    struct unsent *unsent;   /* NULL: nothing */
+    struct dump *dump;       /* NULL: none is under way */
+    bool is_paused;          /* does not read or run before unsent is gone */
+    bool is_ending;          /* takes no more commands; closes when unsent is gone */
+    bool is_closing;         /* as good as gone */
+    bool is_waiting;         /* its large command is not read before there is room */
+    bool is_large;           /* it is one of worker->large_count */
+    bool is_resting;         /* is not read before the next turn of the loop */
+    bool is_gathered;        /* commands of it wait for the end of the turn: gather.h */
+    uint8_t end_reason;      /* of is_ending: enum close_reason */
+    size_t claim_bytes;      /* its share of limits.client_bytes; see claims.h */
+    size_t coming_bytes;     /* of replies that are about to be kept for it */
 };
 
 static inline struct worker *connection_worker(const struct connection *connection)
@@ -73,6 +75,8 @@ void connection_resume(struct connection *connection);
 void connection_settle(struct connection *connection, const char *rest, size_t len);
 /* client-output-limit in bytes. */
 size_t connection_output_limit(const struct connection *connection);
+/* Ends the rest of those who had their share of this turn. */
+void connection_end_rests(struct worker *worker);
 /* Reads on, unless something keeps it from reading. */
 void connection_read_on(struct connection *connection);
 

@@ -233,6 +233,7 @@ static void on_turn(uv_check_t *turn)
 {
     struct worker *worker = turn->data;
     gather_run(worker);
+    connection_end_rests(worker);
     struct worker_timing *timing = &worker->timing;
     if (timing->turn_end_ns > timing->turn_start_ns && timing->turn_start_ns != 0)
         counters_record_stall(&worker->counters, timing->turn_end_ns - timing->turn_start_ns);

@@ -78,6 +78,7 @@ struct worker {
 
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;
+    struct connection *resting;        /* of them: have had their share of this turn of the loop */
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
 
     char *in;              /* WORKER_IN_BYTES, there only while in use */

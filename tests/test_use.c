@@ -212,7 +212,7 @@ static size_t lru_misses(const struct trace *trace)
     return misses;
 }
 
-/* What evict.c does, for items of one size. */
+/* What victim.c does, for items of one size. */
 struct cache {
     enum use_order order;
     struct use_clocks clocks;

@@ -57,7 +57,7 @@ struct slices {
     uint64_t count, ns, max_ns;
 };
 
-/* Who is evicted when; evict.c. */
+/* Who is evicted when; victim.c. */
 struct evictor {
     struct use_clocks clocks;
     struct ghost ghost;

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* use.c: the orders of eviction as functions of eight bits. Pure; evict.c samples and evicts. */
+/* use.c: the orders of eviction as functions of eight bits. Pure; victim.c samples and evicts. */
 #include "use.h"
 
 #define S3_EPOCH_SHIFT   3u

@@ -1,0 +1,377 @@
+/* SPDX-License-Identifier: MIT */
+/* victim.c: what is remembered of the use of items, and who of them goes first.
+ *
+ * A victim is the first in order (use.c) of a sample from the index, a few cache lines; among
+ * equals the one in the emptiest span, so that spans empty. Called by shard.c with all that happens
+ * to items, and by evict.c, which says when and how many.
+ */
+#include "victim.h"
+
+#ifdef EBB_HARD
+#define GHOST_LEAST_KEYS 31u
+#else
+#define GHOST_LEAST_KEYS 1024u
+#endif
+#define SAMPLE_ITEMS      12u /* looked at for one victim ... */
+#define SAMPLE_WANTED     3u  /* ... or so many of the wanted kind */
+#define SAMPLE_BUCKETS    8u
+#define RANK_STEP         2u   /* ranks nearer to each other are equals */
+#define TRIES_MAX         64u  /* samples for one victim: some are spared */
+#define EMPTY_SAMPLES_MAX 4u   /* of items with a time, before the spans are asked */
+#define GHOST_SHARE       100u /* of live bytes: more is not spent on ghosts */
+#define GHOST_KEY_BYTES   2u
+
+const unsigned store_age_bounds[STORE_AGE_BUCKETS - 1] = {1,    10,   60,    300,
+                                                          1800, 7200, 43200, 259200};
+
+/* ---- bookkeeping ---- */
+
+static size_t live_bytes(const struct shard *shard)
+{
+    return shard->stats.key_bytes + shard->stats.value_bytes + shard->stats.header_bytes;
+}
+
+static void tick(struct shard *shard, bool is_main, size_t bytes)
+{
+    struct evictor *evictor = &shard->evictor;
+    size_t all = live_bytes(shard), small = evictor->small_bytes;
+    size_t kind = is_main ? all - (small < all ? small : all) : small;
+    enum use_order order = shard_order(shard);
+    if (!use_advance(order, &evictor->clocks, is_main, bytes, kind, all))
+        return;
+    bool has_main = order == USE_S3 && is_main;
+    const struct use_clock *clock = has_main ? &evictor->clocks.main : &evictor->clocks.small;
+    unsigned epoch = order == USE_LRU ? clock->now / 8 : clock->now;
+    evictor->began_ms[has_main][epoch % USE_EPOCHS] = (int64_t)shard->store->now_ms();
+}
+
+unsigned evict_born(struct shard *shard, uint64_t hash, size_t bytes)
+{
+    enum use_order order = shard_order(shard);
+    bool is_known = order == USE_S3 && ghost_take(&shard->evictor.ghost, hash);
+    tick(shard, is_known, bytes);
+    return use_born(order, &shard->evictor.clocks, is_known);
+}
+
+void evict_count(struct shard *shard, unsigned use, size_t bytes, int sign)
+{
+    if (!(use & USE_MAIN))
+        stat_add(&shard->evictor.small_bytes, (size_t)sign * bytes);
+}
+
+static void set_use(struct shard *shard, uint64_t *slot, unsigned use, size_t bytes)
+{
+    evict_count(shard, slot_use(*slot), bytes, -1);
+    evict_count(shard, use, bytes, +1);
+    slot_set_use(slot, use);
+}
+
+void evict_hit(struct shard *shard, const struct found *found)
+{
+    enum use_order order = shard_order(shard);
+    unsigned use = slot_use(*found->at.slot);
+    uint64_t random = order == USE_LFU ? shard_random(shard) : 0;
+    unsigned next = use_hit(order, &shard->evictor.clocks, use, random);
+    if (next != use)
+        set_use(shard, found->at.slot, next, item_view_bytes(&found->item));
+}
+
+void evict_release(struct shard *shard)
+{
+    ghost_resize(&shard->evictor.ghost, 0);
+}
+
+void evict_reset(struct shard *shard)
+{
+    ghost_resize(&shard->evictor.ghost, 0);
+    stat_add(&shard->evictor.small_bytes, -shard->evictor.small_bytes);
+    stat_add(&shard->evictor.ghost_bytes, -shard->evictor.ghost_bytes);
+}
+
+void victim_fit_ghost(struct shard *shard)
+{
+    struct evictor *evictor = &shard->evictor;
+    size_t keys = shard->index.items, most = live_bytes(shard) / GHOST_SHARE / GHOST_KEY_BYTES;
+    keys = keys < most ? keys : most;
+    keys = keys > GHOST_LEAST_KEYS ? keys : GHOST_LEAST_KEYS;
+    size_t now = ghost_keys(&evictor->ghost);
+    if (keys <= now + now / 2 && keys >= now / 2)
+        return;
+    ghost_resize(&evictor->ghost, keys + keys / 4);
+    stat_add(&evictor->ghost_bytes, ghost_bytes(&evictor->ghost) - evictor->ghost_bytes);
+}
+
+/* ---- choosing a victim ---- */
+
+struct candidate {
+    struct index_at at;
+    unsigned rank, fullness;
+    int64_t expire_ms;
+};
+
+struct sample {
+    struct candidate best;
+    unsigned items, wanted;
+};
+
+static bool wants_small(const struct shard *shard)
+{
+    return shard->evictor.small_bytes > live_bytes(shard) / 100 * USE_SMALL_PERCENT;
+}
+
+static int64_t expire_of(const struct shard *shard, uint64_t slot)
+{
+    struct item_view view;
+    item_read(ebb_at(shard->base, slot_ref(slot)), &view);
+    return view.meta.expire_ms;
+}
+
+static bool goes_before(const struct candidate *a, const struct candidate *b)
+{
+    if (a->rank / RANK_STEP != b->rank / RANK_STEP)
+        return a->rank > b->rank;
+    if (a->expire_ms != b->expire_ms)
+        return a->expire_ms < b->expire_ms;
+    return a->fullness < b->fullness;
+}
+
+static void consider(struct shard *shard, struct sample *sample, struct candidate *candidate)
+{
+    const struct store_limit *limit = &shard->store->limit;
+    enum use_order order = shard_order(shard);
+    uint64_t slot = *candidate->at.slot;
+    if (__atomic_load_n(&limit->is_volatile, __ATOMIC_RELAXED)) {
+        int64_t expire_ms = expire_of(shard, slot);
+        if (expire_ms == 0)
+            return;
+        candidate->expire_ms = order == USE_TTL ? expire_ms : 0;
+    }
+    candidate->rank = use_rank(order, &shard->evictor.clocks, slot_use(slot), wants_small(shard));
+    candidate->fullness = ebb_fullness(shard->items, slot_ref(slot));
+    sample->wanted += candidate->rank >= USE_RANK_KIND;
+    if (sample->items++ == 0 || goes_before(candidate, &sample->best))
+        sample->best = *candidate;
+}
+
+/* Looks at the items of a few buckets next to each other, of a segment taken by its share of keys.
+ */
+static bool choose(struct shard *shard, struct candidate *victim)
+{
+    const struct index *index = &shard->index;
+    uint64_t random = shard_random(shard);
+    uint32_t prefix = index_resolve(index, random);
+    uint64_t entry = index->directory[prefix];
+    uint64_t *segment = index_segment(index, entry);
+    unsigned buckets = step_buckets(entry_step(entry));
+    unsigned bucket = (unsigned)((random >> 40) % buckets);
+    struct sample sample = {.items = 0};
+    for (unsigned b = 0; b < SAMPLE_BUCKETS && b < buckets; b++) {
+        for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
+            uint64_t *slot = segment + bucket * BUCKET_SLOTS + i;
+            struct candidate candidate = {.at = {slot, segment, prefix, bucket}};
+            if (*slot != 0)
+                consider(shard, &sample, &candidate);
+        }
+        if (sample.items >= SAMPLE_ITEMS && sample.wanted >= SAMPLE_WANTED)
+            break;
+        bucket = bucket + 1 == buckets ? 0 : bucket + 1;
+    }
+    *victim = sample.best;
+    return sample.items > 0;
+}
+
+/* ---- evicting ---- */
+
+/* Whether the value to be written is made of the item's bytes. */
+static bool is_needed(const struct shard *shard, const struct found *found,
+                      const struct pieces *value)
+{
+    const char *item = ebb_at(shard->base, found->ref);
+    size_t bytes = item_view_bytes(&found->item);
+    return value != NULL &&
+           (lies_inside(item, bytes, value->head) || lies_inside(item, bytes, value->tail));
+}
+
+/* Since that epoch began; 0 where that is not known. */
+static size_t seconds_since(const struct shard *shard, bool is_main, unsigned epoch)
+{
+    int64_t began = shard->evictor.began_ms[is_main][epoch % USE_EPOCHS];
+    int64_t ms = began == 0 ? 0 : (int64_t)shard->store->now_ms() - began;
+    return ms > 0 ? (size_t)(ms / 1000) : 0;
+}
+
+static void note_age(struct shard *shard, unsigned use, struct store_class_counts *class)
+{
+    const struct evictor *evictor = &shard->evictor;
+    enum use_order order = shard_order(shard);
+    if (order != USE_S3 && order != USE_LRU)
+        return;
+    bool is_main = order == USE_S3 && use & USE_MAIN;
+    const struct use_clock *clock = is_main ? &evictor->clocks.main : &evictor->clocks.small;
+    unsigned now = order == USE_LRU ? clock->now / 8 : clock->now;
+    unsigned age = use_age(order, &evictor->clocks, use);
+    size_t seconds = seconds_since(shard, is_main, now - age);
+    unsigned bucket = 0;
+    while (bucket + 1 < STORE_AGE_BUCKETS && seconds > store_age_bounds[bucket])
+        bucket++;
+    stat_add(&shard->stats.evicted_ages[bucket], 1);
+    stat_add(&shard->stats.evicted_age_seconds, seconds);
+    __atomic_store_n(&class->evicted_idle_s, seconds, __ATOMIC_RELAXED);
+}
+
+/* Of LRU's eight epochs that are one of S3's it is known when the last began: no earlier than any.
+ */
+uint32_t evict_idle_s(const struct shard *shard, const struct found *found)
+{
+    enum use_order order = shard_order(shard);
+    unsigned use = slot_use(*found->at.slot), next;
+    if (!use_is_idle(order, &shard->evictor.clocks, use, &next))
+        return 0;
+    bool is_main = order == USE_S3 && use & USE_MAIN;
+    return (uint32_t)seconds_since(shard, is_main, order == USE_LRU ? next / 8 : next);
+}
+
+unsigned evict_frequency(const struct shard *shard, const struct found *found)
+{
+    return use_frequency(shard_order(shard), &shard->evictor.clocks, slot_use(*found->at.slot));
+}
+
+static void count_eviction(struct shard *shard, const struct found *found)
+{
+    unsigned use = slot_use(*found->at.slot);
+    enum store_evict_reason reason =
+        __atomic_load_n(&shard->store->limit.is_pressed, __ATOMIC_RELAXED) ? STORE_EVICT_PRESSURE
+                                                                           : STORE_EVICT_LIMIT;
+    const struct item_meta *meta = &found->item.meta;
+    stat_add(&shard->stats.evicted[reason], 1);
+    stat_add(&shard->stats.evicted_bytes[reason], (size_t)meta->key_len + meta->value_len);
+    if (limit_reclaimable(shard->store) > stat_read(&shard->store->limit.compact_bytes))
+        stat_add(&shard->stats.evicted_early, 1);
+    stat_add(&shard->stats.evicted_unfetched, use_is_unfetched(shard_order(shard), use));
+    struct store_class_counts *class = class_counts_of(shard->store, item_bytes(meta));
+    class_count(&class->evicted, 1);
+    class_count(&class->evicted_with_ttl, meta->expire_ms != 0);
+    class_count(&class->evicted_unfetched, use_is_unfetched(shard_order(shard), use));
+    note_age(shard, use, class);
+}
+
+static void count_expired(struct shard *shard, const struct item_meta *meta)
+{
+    struct store_class_counts *class = class_counts_of(shard->store, item_bytes(meta));
+    stat_add(&shard->stats.expired_active, 1);
+    stat_add(&shard->stats.expired_bytes, item_bytes(meta));
+    class_count(&class->expired_evicted, 1);
+    class_count(&class->expired_unfetched, !(meta->marks & STORE_FETCHED));
+}
+
+/* Evicts the item; returns the bytes of its slot. */
+static size_t evict(struct shard *shard, const struct found *found)
+{
+    size_t bytes = ebb_slot_bytes(shard->items, found->ref);
+    const struct item_meta *meta = &found->item.meta;
+    if (item_is_dead(meta, (int64_t)shard->store->now_ms())) {
+        count_expired(shard, meta);
+    } else {
+        count_eviction(shard, found);
+        if (shard_order(shard) == USE_S3 && !(slot_use(*found->at.slot) & USE_MAIN))
+            ghost_add(&shard->evictor.ghost,
+                      key_hash(shard->store, meta->database, found->item.key, meta->key_len));
+    }
+    shard_delete(shard, found);
+    return bytes;
+}
+
+static void read_found(const struct shard *shard, const struct index_at *at, struct found *found)
+{
+    found->at = *at;
+    found->ref = slot_ref(*at->slot);
+    item_read(ebb_at(shard->base, found->ref), &found->item);
+}
+
+/* Of few keys with a time among many without, a sample has none: then the one that expires first of
+ * the span where one expires first. */
+struct soonest {
+    ebb_ref ref;
+    int64_t expire_ms;
+};
+
+static uint64_t find_soonest(void *context, ebb_ref ref, void *data)
+{
+    struct soonest *soonest = context;
+    struct item_view view;
+    item_read(data, &view);
+    if (view.meta.expire_ms != 0 && (soonest->ref == 0 || view.meta.expire_ms < soonest->expire_ms))
+        *soonest = (struct soonest){ref, view.meta.expire_ms};
+    return (uint64_t)view.meta.expire_ms;
+}
+
+static bool find_by_ref(struct shard *shard, ebb_ref ref, struct found *found)
+{
+    struct item_view view;
+    item_read(ebb_at(shard->base, ref), &view);
+    struct store_key key = item_key(shard->store, &view);
+    return shard_find_any(shard, &key, found);
+}
+
+static size_t evict_soonest(struct shard *shard, const struct pieces *value)
+{
+    struct soonest soonest = {.ref = 0};
+    struct found found;
+    uint64_t next = ebb_due_next(shard->items);
+    if (next == UINT64_MAX)
+        return 0;
+    ebb_due_visit(shard->items, next, 0, find_soonest, &soonest);
+    if (soonest.ref == 0) /* what was noted there has gone */
+        return 1;
+    if (!find_by_ref(shard, soonest.ref, &found) || is_needed(shard, &found, value))
+        return 0;
+    return evict(shard, &found);
+}
+
+size_t victim_evict(struct shard *shard, const struct pieces *value)
+{
+    bool is_volatile = __atomic_load_n(&shard->store->limit.is_volatile, __ATOMIC_RELAXED);
+    unsigned empty = 0;
+    for (unsigned tries = 0; tries < TRIES_MAX && shard->index.items > 0; tries++) {
+        struct candidate victim;
+        struct found found;
+        if (!choose(shard, &victim)) {
+            if (is_volatile && ++empty == EMPTY_SAMPLES_MAX)
+                break;
+            continue;
+        }
+        read_found(shard, &victim.at, &found);
+        unsigned use = slot_use(*found.at.slot);
+        bool is_dead = item_is_dead(&found.item.meta, (int64_t)shard->store->now_ms());
+        bool may_spare =
+            !is_dead && tries < TRIES_MAX / 2; /* a hot shard must give something too */
+        if (may_spare && use_spares(shard_order(shard), &shard->evictor.clocks, &use)) {
+            size_t bytes = item_view_bytes(&found.item);
+            set_use(shard, found.at.slot, use, bytes);
+            tick(shard, true, bytes);
+            continue;
+        }
+        if (!is_needed(shard, &found, value))
+            return evict(shard, &found);
+    }
+    return is_volatile ? evict_soonest(shard, value) : 0;
+}
+
+size_t victim_evict_of_class(struct shard *shard, const struct room *room)
+{
+    ebb_ref refs[SAMPLE_ITEMS];
+    unsigned count =
+        ebb_class_sample(shard->items, room->bytes, shard_random(shard), refs, SAMPLE_ITEMS);
+    struct sample sample = {.items = 0};
+    struct found found;
+    for (unsigned i = 0; i < count; i++) {
+        if (!find_by_ref(shard, refs[i], &found) || is_needed(shard, &found, room->value))
+            continue;
+        struct candidate candidate = {.at = found.at};
+        consider(shard, &sample, &candidate);
+    }
+    if (sample.items == 0) /* none that may go */
+        return 0;
+    read_found(shard, &sample.best.at, &found);
+    return evict(shard, &found);
+}

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* baseline.c: which figures a reset concerns: what has happened, not what there is. Called by
- * server.c for the functions of struct service.
+ * answers.c for the functions of struct service.
  */
 #include "baseline.h"
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* limit.c: the arithmetic of maxmemory. Called by server.c before each call of upkeep. */
+/* limit.c: the arithmetic of maxmemory. Called by memory.c before each call of upkeep. */
 #include "limit.h"
 
 #include <fcntl.h>

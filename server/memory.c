@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* memory.c: see memory.h. Called by server.c; the arithmetic is limit.c's, the ladder pressure.c's.
+/* memory.c: see memory.h. Called by loop.c; the arithmetic is limit.c's, the ladder pressure.c's.
  */
 #include "memory.h"
 

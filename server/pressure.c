@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* pressure.c: the ladder of memory pressure. Called by server.c once a second.
+/* pressure.c: the ladder of memory pressure. Called by loop.c once a second.
  *
  * Where the kernel keeps stall information, that is what counts: a group that runs against its
  * limit while it reads files only gives up their cache, and nobody waits for it. Elsewhere running

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* service.h: what a command or a page may know of the running server besides the store.
  *
- * Built by server.c, handed to every worker; the pointers are constant for the life of the server.
+ * Built by answers.c, handed to every worker; the pointers are constant for the life of the server.
  * net/ fills in the functions, so that cmd/ and admin/ never touch a socket or a loop.
  */
 #ifndef EBB_SERVICE_H

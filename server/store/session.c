@@ -12,6 +12,10 @@ void store_session_init(struct store_session *session, struct store *store)
     *session = (struct store_session){.store = store, .now_ms = (int64_t)store->now_ms()};
 }
 
+/* Of an item: most values end there. To look how long it is would be to wait for it, and of a
+ * longer one the processor sees by itself that it is read from front to back. */
+#define EXPECT_LINES 4u
+
 /* A worker mostly has a shard for less than it takes to go to sleep. */
 #define SPINS 40u
 
@@ -87,7 +91,8 @@ UNLOCKED static inline void expect_items(void *base, const volatile uint64_t *bu
     for (; found != 0; found &= found - 1) {
         const char *item = ebb_at(base, slot_ref(bucket[__builtin_ctz(found)]));
         __builtin_prefetch(item);
-        __builtin_prefetch(item + CACHE_LINE_BYTES); /* where most values begin or end */
+        for (unsigned line = 1; line < EXPECT_LINES; line++)
+            __builtin_prefetch(item + line * CACHE_LINE_BYTES);
     }
 }
 

@@ -186,24 +186,27 @@ static bool prepare(struct ebb_heap *heap, const struct span *span, struct batch
     return true;
 }
 
-static void carry_out(struct ebb_heap *heap, span_id id, const struct batch *batch)
+void compact_move(struct ebb_heap *heap, span_id id, unsigned slot, ebb_ref to, size_t to_bytes,
+                  size_t bytes)
 {
     const struct span *span = pool_span(heap->pool, id);
-    size_t bytes = span_slot_bytes(heap->pool, span);
-    uint64_t due = span->due;
-    for (unsigned i = 0; i < batch->count; i++) {
-        ebb_ref from = span_ref(heap->pool, span, batch->slots[i]), to = batch->to[i];
-        void *old = ebb_at(heap->pool->base, from), *new = ebb_at(heap->pool->base, to);
-        slot_unpoison(new, bytes);
-        memcpy(new, old, bytes);
-        if (due != UINT64_MAX)
-            ebb_due_note(heap, to, due);
-        heap->owner.moved(heap->owner.context, from, to, new);
-        slot_poison(old, bytes);
-        heap_give(heap, id, batch->slots[i]); /* with the last one the span may go */
-        heap->moved_objects++;
-        heap->moved_bytes += bytes;
-    }
+    ebb_ref from = span_ref(heap->pool, span, slot);
+    void *old = ebb_at(heap->pool->base, from), *new = ebb_at(heap->pool->base, to);
+    slot_unpoison(new, to_bytes);
+    memcpy(new, old, bytes);
+    if (span->due != UINT64_MAX)
+        ebb_due_note(heap, to, span->due);
+    heap->owner.moved(heap->owner.context, from, to, new);
+    slot_poison(old, span_slot_bytes(heap->pool, span));
+    heap_give(heap, id, slot);
+    heap->moved_objects++;
+    heap->moved_bytes += bytes;
+}
+
+static void carry_out(struct ebb_heap *heap, span_id id, size_t bytes, const struct batch *batch)
+{
+    for (unsigned i = 0; i < batch->count; i++)
+        compact_move(heap, id, batch->slots[i], batch->to[i], bytes, bytes);
 }
 
 /* Empties the victim until the deadline. true: it is empty and its run is free. */
@@ -222,7 +225,7 @@ static bool evacuate(struct ebb_heap *heap, uint64_t deadline_ns)
         gather(heap, span, most, &from, next);
         bool has_room = prepare(heap, span, batch);
         left -= batch->count;
-        carry_out(heap, id, batch);
+        carry_out(heap, id, bytes, batch);
         if (!has_room) {
             drop_victim(heap);
             return false;

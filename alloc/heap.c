@@ -165,15 +165,21 @@ static void touch(struct ebb_heap *heap, struct span *span, unsigned slot, size_
     span->touched_pages = (uint8_t)pages;
 }
 
+span_id heap_fullest(const struct heap_class *class)
+{
+    for (unsigned b = BUCKET_EIGHTHS; b-- > 0;)
+        if (class->buckets[b] != 0)
+            return class->buckets[b];
+    return class->buckets[BUCKET_EMPTY];
+}
+
 /* The fullest span with room; a new one of the class's rung if there is none. */
 static span_id choose_span(struct ebb_heap *heap, unsigned class_index)
 {
     struct heap_class *class = &heap->classes[class_index];
-    for (unsigned b = BUCKET_EIGHTHS; b-- > 0;)
-        if (class->buckets[b] != 0)
-            return class->buckets[b];
-    if (class->buckets[BUCKET_EMPTY] != 0)
-        return class->buckets[BUCKET_EMPTY];
+    span_id fullest = heap_fullest(class);
+    if (fullest != 0)
+        return fullest;
     const struct class_table *table = &heap->pool->classes;
     size_t live_bytes = class->used * table->slot_bytes[class_index];
     class->rung = (uint8_t)class_rung(table, class_index, class->rung, live_bytes);

@@ -288,6 +288,7 @@ int span_check(const struct ebb_pool *pool, const struct span *span);
 /* heap.c, for large.c, compact.c and the tests */
 span_id heap_new_span(struct ebb_heap *heap, unsigned class_index, uint32_t pages, unsigned slots);
 ebb_ref heap_take(struct ebb_heap *heap, unsigned class_index); /* 0: no memory */
+span_id heap_fullest(const struct heap_class *class); /* of those with room; 0: none has */
 void heap_give(struct ebb_heap *heap, span_id id, unsigned slot);
 void heap_rebucket(struct ebb_heap *heap, span_id id, enum span_bucket bucket);
 void heap_release_span(struct ebb_heap *heap, span_id id);
@@ -327,6 +328,10 @@ size_t policy_reclaimable(const struct class_table *table, unsigned class_index,
 
 /* compact.c */
 size_t compact_reclaimable(const struct ebb_heap *heap);
+/* Moves the object in that slot, `bytes` of it, to a slot of to_bytes that has been taken for it;
+ * tells the owner. With its last object the span goes. */
+void compact_move(struct ebb_heap *heap, span_id id, unsigned slot, ebb_ref to, size_t to_bytes,
+                  size_t bytes);
 
 /* poison.h's business, for address-sanitizer and hard builds */
 void slot_poison(void *data, size_t bytes);   /* nobody may touch it now */

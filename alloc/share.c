@@ -11,26 +11,19 @@
  * sparse. What is lost by rounding stays bounded: a slot is never longer than the object's own
  * class by more than a quarter, and only where a new span would be much of what the class holds.
  */
-#include <string.h>
-
 #include "bits.h"
 #include "internal.h"
 
 #define GUEST_DIVISOR 4u /* a guest's slot is at most that part longer than its own would be */
-#define SPARSE_DIVISOR                                                                             \
-    16u                    /* free bytes beyond that part of those in slots are worth a sweep ...  \
-                            */
-#define CHANGED_DIVISOR 8u /* ... once that part of the objects has come or gone since the last */
+/* Free bytes beyond that part of those in slots are worth a sweep, once that part of the objects
+ * has come or gone since the last one. */
+#define SPARSE_DIVISOR  16u
+#define CHANGED_DIVISOR 8u
 #define SPANS_LOOKED    2u /* of one bucket's list */
 
 static bool has_room(const struct heap_class *class)
 {
-    if (class->current != 0 || class->buckets[BUCKET_EMPTY] != 0)
-        return true;
-    for (unsigned b = 0; b < BUCKET_EIGHTHS; b++)
-        if (class->buckets[b] != 0)
-            return true;
-    return false;
+    return class->current != 0 || heap_fullest(class) != 0;
 }
 
 /* The first class with a free slot, from `class_index` on, whose slots are no longer than that;
@@ -106,20 +99,9 @@ static bool may_go(const struct ebb_heap *heap, const struct span *span)
 static void move_guest(struct ebb_heap *heap, span_id id, unsigned slot, unsigned host,
                        size_t bytes)
 {
-    const struct span *span = pool_span(heap->pool, id);
-    size_t old_bytes = span_slot_bytes(heap->pool, span);
-    ebb_ref from = span_ref(heap->pool, span, slot), to = heap_take(heap, host);
-    void *old = ebb_at(heap->pool->base, from), *new = ebb_at(heap->pool->base, to);
+    ebb_ref to = heap_take(heap, host);
     EBB_ASSERT(to != 0); /* the host had room */
-    slot_unpoison(new, heap->pool->classes.slot_bytes[host]);
-    memcpy(new, old, bytes);
-    if (span->due != UINT64_MAX)
-        ebb_due_note(heap, to, span->due);
-    heap->owner.moved(heap->owner.context, from, to, new);
-    slot_poison(old, old_bytes);
-    heap_give(heap, id, slot);
-    heap->moved_objects++;
-    heap->moved_bytes += bytes;
+    compact_move(heap, id, slot, to, heap->pool->classes.slot_bytes[host], bytes);
 }
 
 /* Moves all objects of a sparse span elsewhere. false: some had to stay. */

@@ -51,6 +51,12 @@ static int teardown(void **state)
     return 0;
 }
 
+static void fill(struct twin *twin, struct rng *rng)
+{
+    for (size_t n = 0; n < OBJECTS; n++)
+        assert_true(twin_alloc(twin, n, rng_between(rng, 20, 4000)));
+}
+
 static size_t compact(struct twin *twin)
 {
     return twin_compact(twin, EBB_URGE_CALM, NO_END, SLICES);
@@ -82,8 +88,7 @@ static void what_many_deletes_leave_is_gathered(void **state)
 {
     struct bench *bench = *state;
     struct rng rng = rng_start("gather");
-    for (size_t n = 0; n < OBJECTS; n++)
-        assert_true(twin_alloc(&bench->twin, n, rng_between(&rng, 20, 4000)));
+    fill(&bench->twin, &rng);
     for (size_t n = 0; n < OBJECTS; n++)
         if (rng_below(&rng, 100) < 97)
             twin_free(&bench->twin, n);
@@ -120,8 +125,7 @@ static void what_is_gathered_stays_at_rest(void **state)
 {
     struct bench *bench = *state;
     struct rng rng = rng_start("rest");
-    for (size_t n = 0; n < OBJECTS; n++)
-        assert_true(twin_alloc(&bench->twin, n, rng_between(&rng, 20, 4000)));
+    fill(&bench->twin, &rng);
     free_most(&bench->twin, &rng);
     compact(&bench->twin);
     uint64_t moves = bench->twin.moves;
@@ -135,8 +139,7 @@ static void sweeps_go_on_in_the_next_slice(void **state)
 {
     struct bench *bench = *state;
     struct rng rng = rng_start("slices");
-    for (size_t n = 0; n < OBJECTS; n++)
-        assert_true(twin_alloc(&bench->twin, n, rng_between(&rng, 20, 4000)));
+    fill(&bench->twin, &rng);
     free_most(&bench->twin, &rng);
     bench->fake.tick_ns = 1000;
     size_t slices = twin_compact(&bench->twin, EBB_URGE_CALM, 1000, SLICES);
@@ -150,8 +153,7 @@ static void pinned_spans_stay(void **state)
 {
     struct bench *bench = *state;
     struct rng rng = rng_start("pinned");
-    for (size_t n = 0; n < OBJECTS; n++)
-        assert_true(twin_alloc(&bench->twin, n, rng_between(&rng, 20, 4000)));
+    fill(&bench->twin, &rng);
     free_most(&bench->twin, &rng);
     for (size_t n = 0; n < OBJECTS; n += 7)
         if (twin_has(&bench->twin, n))

@@ -134,8 +134,7 @@ static int refuse_answer(const struct host *host, const char *answer)
 static int ask_server(struct host *host)
 {
     static char answer[ANSWER_BYTES];
-    if (peer_ask(&host->peer, is_resp(host) ? "INFO\r\nPING\r\n" : "stats\r\n",
-                 is_resp(host) ? "+PONG\r\n" : "END\r\n", answer, sizeof answer) < 0)
+    if (peer_stats(&host->peer, answer, sizeof answer) < 0)
         return refuse_answer(host, answer);
     read_name(host, answer);
     double own = answer_number(answer, is_resp(host) ? "process_id:" : "STAT pid ");

@@ -146,6 +146,13 @@ double answer_number(const char *answer, const char *name)
 
 /* ---- what it holds ---- */
 
+ssize_t peer_stats(const struct peer *peer, char answer[], size_t size)
+{
+    bool is_resp = peer->protocol == PROTOCOL_RESP;
+    return peer_ask(peer, is_resp ? "INFO\r\nPING\r\n" : "stats\r\n",
+                    is_resp ? "+PONG\r\n" : "END\r\n", answer, size);
+}
+
 double peer_items(const struct peer *peer)
 {
     char answer[ANSWER_BYTES];
@@ -153,19 +160,16 @@ double peer_items(const struct peer *peer)
         return peer_ask(peer, "DBSIZE\r\n", "\r\n", answer, sizeof answer) > 0
                    ? answer_number(answer, ":")
                    : NAN;
-    return peer_ask(peer, "stats\r\n", "END\r\n", answer, sizeof answer) > 0
-               ? answer_number(answer, "STAT curr_items ")
-               : NAN;
+    return peer_stats(peer, answer, sizeof answer) > 0 ? answer_number(answer, "STAT curr_items ")
+                                                       : NAN;
 }
 
 double peer_live_bytes(const struct peer *peer)
 {
     char answer[ANSWER_BYTES];
-    bool is_resp = peer->protocol == PROTOCOL_RESP;
-    if (peer_ask(peer, is_resp ? "INFO\r\nPING\r\n" : "stats\r\n",
-                 is_resp ? "+PONG\r\n" : "END\r\n", answer, sizeof answer) < 0)
+    if (peer_stats(peer, answer, sizeof answer) < 0)
         return NAN;
-    if (is_resp) /* Redis's figure of that name has its overhead in it */
+    if (peer->protocol == PROTOCOL_RESP) /* Redis's figure of that name has its overhead in it */
         return strstr(answer, "ebb_version:") != NULL
                    ? answer_number(answer, "\nused_memory_dataset:")
                    : NAN;

@@ -33,6 +33,8 @@ int peer_connect(const struct peer *peer, char error[], size_t error_size);
  * `answer` as above: an answer that begins with an error is a refusal. */
 ssize_t peer_ask(const struct peer *peer, const char *question, const char *end, char answer[],
                  size_t size);
+/* The same for all the server says of itself: INFO, or stats. */
+ssize_t peer_stats(const struct peer *peer, char answer[], size_t size);
 /* The number behind `name` in an answer, NAN if there is none. */
 double answer_number(const char *answer, const char *name);
 

@@ -198,10 +198,10 @@ static void reply_all(struct ebb_reply *reply, const char *first)
 
 bool arguments_are_known(const struct command *command)
 {
-    return rows[command - commands] != NULL;
+    return rows[command->id] != NULL;
 }
 
 void arguments_reply(struct ebb_reply *reply, const struct command *command)
 {
-    reply_all(reply, rows[command - commands]);
+    reply_all(reply, rows[command->id]);
 }

@@ -32,7 +32,8 @@ struct batch {
 };
 
 struct batch_rules {
-    /* Whether the command that begins so may be parsed some time before it is run (gather.h). */
+    /* Whether the command that begins so may be parsed some time before it is run (gather.h).
+     * NULL: any may. */
     bool (*may_wait)(const char *bytes);
     /* Adds commands until there are `max`, or one is incomplete, wrong, or has to be run first. */
     void (*parse)(struct connection *connection, char *bytes, size_t len, struct batch *batch);

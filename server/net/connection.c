@@ -183,10 +183,8 @@ static void keep_rest(struct connection *connection, const char *rest, size_t le
 {
     struct worker *worker = connection_worker(connection);
     const struct dialect *d = dialect(connection);
-    if (!has_rest(connection, len)) {
-        drop_pending(connection);
+    if (!has_rest(connection, len))
         return;
-    }
     /* What a pause has left unrun is at most one buffer; its need is not known yet. */
     size_t need = !connection->is_paused && d->need_bytes ? d->need_bytes(worker) : 0;
     if (need > query_limit(worker) || len > query_limit(worker)) {

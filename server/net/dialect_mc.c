@@ -125,13 +125,7 @@ static void stop(struct connection *connection, const struct batch *batch)
         refuse(connection);
 }
 
-static bool may_wait(const char *bytes)
-{
-    (void)bytes;
-    return true;
-}
-
-static const struct batch_rules rules = {may_wait, parse, run_command, stop};
+static const struct batch_rules rules = {.parse = parse, .run = run_command, .stop = stop};
 
 static size_t run(struct connection *connection, char *bytes, size_t len)
 {

@@ -47,8 +47,8 @@ void gather_destroy(struct gather *gather)
 
 static bool is_fit(const struct connection *connection, const char *bytes, size_t len)
 {
-    const struct dialect *dialect = dialect_of(connection->client.protocol);
-    return dialect->rules && dialect->rules->may_wait(bytes) && len <= GATHER_MAX_BYTES &&
+    const struct batch_rules *rules = dialect_of(connection->client.protocol)->rules;
+    return rules && (!rules->may_wait || rules->may_wait(bytes)) && len <= GATHER_MAX_BYTES &&
            connection->client.authenticated && !connection->pending;
 }
 

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* overruns.h: tells people of clients that are closed for a limit of their own, or for want of
- * memory. A worker tells of
- * one a second at most; of the others it says how many they were.
+ * memory. A worker tells of one a second at most; of the others it says how many they were.
  */
 #ifndef EBB_NET_OVERRUNS_H
 #define EBB_NET_OVERRUNS_H

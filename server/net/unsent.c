@@ -89,10 +89,9 @@ static void close_broken(struct connection *connection, int error)
 
 static void close_over_limit(struct connection *connection)
 {
-    const struct options *options = connection_worker(connection)->config.service->options;
     if (connection->is_closing)
         return;
-    overruns_tell(connection, "client-output-limit", options_number(&options->client_output_limit));
+    overruns_tell(connection, "client-output-limit", (int64_t)connection_output_limit(connection));
     connection_close(connection, CLOSE_BUFFER_LIMIT);
 }
 

@@ -90,8 +90,7 @@ UNLOCKED static inline void expect_items(void *base, const volatile uint64_t *bu
     unsigned found = bucket_find((const uint64_t *)(uintptr_t)bucket, SLOT_TAG_MASK, word);
     for (; found != 0; found &= found - 1) {
         const char *item = ebb_at(base, slot_ref(bucket[__builtin_ctz(found)]));
-        __builtin_prefetch(item);
-        for (unsigned line = 1; line < EXPECT_LINES; line++)
+        for (unsigned line = 0; line < EXPECT_LINES; line++)
             __builtin_prefetch(item + line * CACHE_LINE_BYTES);
     }
 }

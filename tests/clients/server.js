@@ -32,10 +32,16 @@ function environment() {
   return Object.fromEntries(all.filter(([name]) => !name.startsWith('EBB_')));
 }
 
-// A port that nobody listens on, below those that the kernel deals out to clients.
+const dealt = new Set(); // a server that is given one port twice can't start
+
+// A port that nobody listens on, below those that the kernel deals out to clients; each once.
 async function freePort() {
   for (;;) {
     const port = 12000 + Math.floor(Math.random() * 20000);
+    if (dealt.has(port)) {
+      continue;
+    }
+    dealt.add(port);
     const isFree = await new Promise((resolve) => {
       const probe = net.createServer().on('error', () => resolve(false));
       probe.listen(port, '127.0.0.1', () => probe.close(() => resolve(true)));

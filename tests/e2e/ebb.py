@@ -43,15 +43,21 @@ def binary():
     return os.path.abspath(os.environ.get("E2E_BIN") or os.path.join(ROOT, "build", "ebb"))
 
 
+DEALT = set()  # a server that is given one port twice can't start
+
+
 def free_port():
-    """A port that nobody listens on, below those that the kernel deals out to clients."""
+    """A port that nobody listens on, below those that the kernel deals out to clients; each once."""
     while True:
         port = random.randrange(12000, 32000)
+        if port in DEALT:
+            continue
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:
                 continue
+        DEALT.add(port)
         return port
 
 

@@ -27,6 +27,7 @@ static int arena_check(const struct ebb_pool *pool, uint32_t index)
     CHECK(arena->idle_pages == idle);
     CHECK(bit_get(pool->idle, index) == (idle > 0));
     CHECK(arena->spans == bits_count(arena->descriptors, 0, ARENA_PAGES));
+    CHECK(bits_next(arena->descriptors, arena->descriptors_high, ARENA_PAGES, true) == ARENA_PAGES);
     for (size_t at = bits_next(arena->free, 0, ARENA_PAGES, true); at < ARENA_PAGES;) {
         size_t end = bits_next(arena->free, at, ARENA_PAGES, false);
         longest = end - at > longest ? end - at : longest;
@@ -50,7 +51,7 @@ static int arena_check(const struct ebb_pool *pool, uint32_t index)
 int ebb_pool_check(struct ebb_pool *pool)
 {
     int result = 0;
-    size_t idle = 0, trimmed = 0, taken = 0;
+    size_t idle = 0, trimmed = 0, taken = 0, metadata = 0, spare = 0;
     pthread_mutex_lock(&pool->lock);
     for (uint32_t a = 0; a < pool->arena_frontier; a++) {
         const struct arena *arena = pool_arena(pool, a);
@@ -61,10 +62,17 @@ int ebb_pool_check(struct ebb_pool *pool)
         idle += arena->idle_pages;
         trimmed += bits_count(arena->trimmed, 0, ARENA_PAGES);
         taken += ARENA_PAGES - arena->free_pages - (a == 0); /* page 0 is nobody's */
+        metadata += arena_metadata_pages(pool, a);
+        spare += arena_spare_pages(pool, a);
     }
     if (idle != pool->idle_pages || trimmed != pool->trimmed_pages || taken != pool->span_pages) {
         fprintf(stderr, "pool: counted idle %zu trimmed %zu taken %zu, noted %zu %zu %zu\n", idle,
                 trimmed, taken, pool->idle_pages, pool->trimmed_pages, pool->span_pages);
+        result = -1;
+    }
+    if (metadata != pool->metadata_pages || spare != pool->spare_metadata_pages) {
+        fprintf(stderr, "pool: counted metadata %zu spare %zu, noted %zu %zu\n", metadata, spare,
+                pool->metadata_pages, pool->spare_metadata_pages);
         result = -1;
     }
     pthread_mutex_unlock(&pool->lock);

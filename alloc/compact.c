@@ -319,7 +319,8 @@ enum ebb_compact_result ebb_compact(struct ebb_heap *heap, enum ebb_urge urge, u
             break;
         }
     }
-    if (result == EBB_COMPACT_DONE && share_sweep(heap, begin + max_ns))
+    if (result == EBB_COMPACT_DONE &&
+        (share_sweep(heap, begin + max_ns) || tidy_sweep(heap, begin + max_ns)))
         result = EBB_COMPACT_MORE;
     heap->compact_ns += now_ns(heap) - begin;
     return result;

@@ -73,6 +73,23 @@ static void cut(struct ebb_heap *heap, span_id id)
     span->due_next = span->due_prev = 0;
 }
 
+void due_rename(struct ebb_heap *heap, span_id from, span_id to)
+{
+    const struct span *span = at(heap, to);
+    if (span->due == UINT64_MAX)
+        return;
+    if (span->due_child != 0)
+        at(heap, span->due_child)->due_prev = to;
+    if (span->due_next != 0)
+        at(heap, span->due_next)->due_prev = to;
+    if (heap->due_root == from)
+        heap->due_root = to;
+    else if (at(heap, span->due_prev)->due_child == from)
+        at(heap, span->due_prev)->due_child = to;
+    else
+        at(heap, span->due_prev)->due_next = to;
+}
+
 void due_set(struct ebb_heap *heap, span_id id, uint64_t due)
 {
     struct span *span = at(heap, id);

@@ -95,7 +95,7 @@ span_id heap_new_span(struct ebb_heap *heap, unsigned class_index, uint32_t page
         return 0;
     }
     struct span *span = pool_span(heap->pool, id);
-    span->heap = heap;
+    __atomic_store_n(&span->heap, heap, __ATOMIC_RELAXED); /* others ask whose it is: tidy.c */
     span->slots = (uint16_t)slots;
     span->due = UINT64_MAX;
     bits_fill(span->free_map, 0, slots, true);

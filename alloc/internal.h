@@ -134,7 +134,7 @@ struct arena {
     uint16_t page_span[ARENA_PAGES];   /* descriptor of the span on that page, plus one */
     uint32_t is_ready;                 /* 0: all of this is zero and the arena untouched */
     uint16_t free_pages, idle_pages, spans, longest_run;
-    uint16_t descriptors_high; /* descriptors ever used: bounds the resident metadata */
+    uint16_t descriptors_high; /* none from here on is in use, or resident */
     uint16_t is_vacated;       /* its pages lie under another arena, whatever its span says */
     uint64_t trimmed_ms;       /* when its last page was trimmed */
     _Alignas(64) struct span span[ARENA_PAGES];
@@ -162,7 +162,10 @@ struct ebb_pool {
     size_t bitmap_words;
 
     size_t span_pages, idle_pages, trimmed_pages, metadata_pages, arenas_used;
-    size_t limit_pages; /* of spans, idle pages and metadata together */
+    size_t spare_metadata_pages; /* what tidy.c could free of metadata_pages */
+    size_t span_count;
+    uint64_t dropped_spans; /* since start */
+    size_t limit_pages;     /* of spans, idle pages and metadata together */
     uint64_t refusals;
 
     /* demand for pages, for trim */
@@ -213,11 +216,32 @@ bool pool_extend(struct ebb_pool *pool, span_id id, uint32_t pages);
 size_t pool_relocate(struct ebb_pool *pool, span_id from, span_id to, size_t arenas);
 /* The span that holds a ref, 0 if none. Needs no lock for refs of the caller's own heap. */
 span_id pool_find(const struct ebb_pool *pool, ebb_ref ref);
-/* Brings the pool's bitmaps of runs in line after an arena's free pages have changed; lock held. */
+/* Gives a span the lowest free descriptor of its arena; lock held. Whoever knows it by `from` must
+ * be told. */
+span_id pool_move_descriptor(struct ebb_pool *pool, span_id from);
+
+/* arena.c; lock held in all of these. */
+size_t arena_metadata_pages(const struct ebb_pool *pool, uint32_t index);
+size_t arena_spare_pages(const struct ebb_pool *pool, uint32_t index);
+size_t arena_new_descriptor(struct ebb_pool *pool, uint32_t index); /* zeroed */
+void arena_drop_descriptor(struct ebb_pool *pool, uint32_t index, size_t slot);
+/* How many descriptors there are in the fewest pages that hold those in use. */
+size_t arena_least_descriptors(const struct ebb_pool *pool, uint32_t index);
+/* Gives back the pages behind the last descriptor in use. */
+void arena_trim_descriptors(struct ebb_pool *pool, uint32_t index);
+/* Brings the pool's bitmaps of runs in line after an arena's free pages have changed. */
 void arena_publish(struct ebb_pool *pool, uint32_t index);
-/* Forgets an arena that has no span and no idle page, so that its metadata can go too; lock
- * held. */
+void arena_make_ready(struct ebb_pool *pool, uint32_t index); /* for its first pages */
+/* The first free run of that length, or ARENA_PAGES. */
+size_t arena_find_run(const struct arena *arena, size_t pages);
+/* Takes pages [from, to) out of the free ones. Returns how many were resident. */
+size_t arena_take(struct ebb_pool *pool, uint32_t index, size_t from, size_t to);
+/* The reverse. The first `touched` pages are resident now, the others as they were; of an arena
+ * whose pages have gone under another none is. */
+void arena_give(struct ebb_pool *pool, uint32_t index, size_t from, size_t to, size_t touched);
+/* Forgets an arena that has no span and no idle page, so that its metadata can go too. */
 bool arena_retire(struct ebb_pool *pool, uint32_t index);
+
 void demand_note(struct ebb_pool *pool); /* trim.c: span_pages has grown; lock held */
 /* Whether demand is on its way up to where it was within memory: what a wider window would have
  * foreseen. Growth beyond the past, and shuffling of pages while demand falls, are not that. */
@@ -261,7 +285,9 @@ struct ebb_heap {
     bool is_sweeping;                             /* a sweep of share.c is under way ... */
     uint16_t sweep_class;                         /* ... and goes on with that class */
     uint64_t swept_changes;                       /* allocations and frees at the last one's end */
-    struct pinned *pinned;                        /* pinned_spans of them */
+    uint32_t tidy_arena;   /* where tidy.c goes on, 0: no sweep is under way */
+    uint64_t tidy_dropped; /* pool.dropped_spans when the last one began */
+    struct pinned *pinned; /* pinned_spans of them */
     size_t pinned_spans, pinned_capacity, pinned_pages;
     size_t freed_objects; /* in pinned spans: still counted as objects below */
 
@@ -305,8 +331,12 @@ unsigned share_class(struct ebb_heap *heap, unsigned class_index); /* to take a 
 /* Empties sparse spans of rare classes until the deadline. true: there is more. */
 bool share_sweep(struct ebb_heap *heap, uint64_t deadline_ns);
 
+/* tidy.c: descriptors moved together, so that metadata shrinks. true: there is more. */
+bool tidy_sweep(struct ebb_heap *heap, uint64_t deadline_ns);
+
 /* due.c */
-void due_set(struct ebb_heap *heap, span_id id, uint64_t due); /* UINT64_MAX: out of the heap */
+void due_rename(struct ebb_heap *heap, span_id from, span_id to); /* the descriptor has moved */
+void due_set(struct ebb_heap *heap, span_id id, uint64_t due);    /* UINT64_MAX: out of the heap */
 
 /* policy.c */
 enum compact_phase {

@@ -3,7 +3,7 @@
  *
  * Runs come from the lowest arena that has one, so that the top empties by itself. Which arenas
  * have runs of at least 2^k pages stands in one bitmap for each k. All bookkeeping lies in arena
- * headers outside the range; a free page is never written.
+ * headers outside the range (arena.c); a free page is never written.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -19,113 +19,6 @@
 
 _Static_assert(RESERVE_DEFAULT_BYTES / EBB_GRANULE_BYTES <= UINT64_C(1) << EBB_REF_BITS,
                "every granule of the range has a ref");
-
-/* ---- arena headers ---- */
-
-static size_t metadata_pages(const struct arena *arena)
-{
-    if (!arena->is_ready)
-        return 0;
-    size_t bytes = ARENA_HEADER_BYTES + arena->descriptors_high * sizeof(struct span);
-    return (bytes + EBB_PAGE_BYTES - 1) / EBB_PAGE_BYTES;
-}
-
-static unsigned longest_run(const struct arena *arena)
-{
-    size_t longest = 0;
-    for (size_t at = bits_next(arena->free, 0, ARENA_PAGES, true); at < ARENA_PAGES;) {
-        size_t end = bits_next(arena->free, at, ARENA_PAGES, false);
-        if (end - at > longest)
-            longest = end - at;
-        at = bits_next(arena->free, end, ARENA_PAGES, true);
-    }
-    return (unsigned)longest;
-}
-
-/* The first free run of that length, or ARENA_PAGES. */
-static size_t find_run(const struct arena *arena, size_t pages)
-{
-    for (size_t at = bits_next(arena->free, 0, ARENA_PAGES, true); at < ARENA_PAGES;) {
-        size_t end = bits_next(arena->free, at, ARENA_PAGES, false);
-        if (end - at >= pages)
-            return at;
-        at = bits_next(arena->free, end, ARENA_PAGES, true);
-    }
-    return ARENA_PAGES;
-}
-
-/* Brings the pool's bitmaps in line after the arena's free pages have changed. */
-void arena_publish(struct ebb_pool *pool, uint32_t index)
-{
-    struct arena *arena = pool_arena(pool, index);
-    unsigned longest = longest_run(arena);
-    arena->longest_run = (uint16_t)longest;
-    for (unsigned level = 0; level < RUN_LEVELS; level++)
-        bit_assign(pool->runs[level], index, longest >= 1u << level);
-}
-
-static void arena_make_ready(struct ebb_pool *pool, uint32_t index)
-{
-    struct arena *arena = pool_arena(pool, index);
-    if (arena->is_ready)
-        return;
-    bits_fill(arena->free, 0, ARENA_PAGES, true);
-    arena->free_pages = ARENA_PAGES;
-    arena->longest_run = ARENA_PAGES;
-    arena->is_ready = 1;
-    pool->metadata_pages += metadata_pages(arena);
-    /* It may have been retired a moment ago: then these pages are missed, and trim must learn. */
-    size_t trimmed = pool->retired[index] % RETIRED_PAGES;
-    bits_fill(arena->trimmed, 0, trimmed, true);
-    arena->trimmed_ms = pool->retired[index] / RETIRED_PAGES;
-    pool->trimmed_pages += trimmed;
-    pool->retired[index] = 0;
-}
-
-/* Takes pages [from, to) of an arena out of the free ones. Returns how many were resident. */
-static size_t arena_take(struct ebb_pool *pool, uint32_t index, size_t from, size_t to)
-{
-    struct arena *arena = pool_arena(pool, index);
-    size_t idle = bits_count(arena->resident, from, to);
-    size_t trimmed = bits_count(arena->trimmed, from, to);
-    bits_fill(arena->free, from, to, false);
-    bits_fill(arena->trimmed, from, to, false);
-    arena->free_pages = (uint16_t)(arena->free_pages - (to - from));
-    arena->idle_pages = (uint16_t)(arena->idle_pages - idle);
-    bit_assign(pool->idle, index, arena->idle_pages > 0);
-    arena_publish(pool, index);
-    pool->idle_pages -= idle;
-    pool->trimmed_pages -= trimmed;
-    pool->span_pages += to - from;
-    pool->refault_bytes += trimmed * EBB_PAGE_BYTES;
-    if (trimmed > 0 && pool->now_ms < arena->trimmed_ms + REGRET_MS) {
-        pool->refault_early_bytes += trimmed * EBB_PAGE_BYTES;
-        if (demand_returns(pool))
-            pool->regret_pages += trimmed;
-    }
-    return idle;
-}
-
-/* The reverse. The first `touched` pages are resident now, the others as they were; of an arena
- * whose pages have gone under another none is. */
-static void arena_give(struct ebb_pool *pool, uint32_t index, size_t from, size_t to,
-                       size_t touched)
-{
-    struct arena *arena = pool_arena(pool, index);
-    if (arena->is_vacated)
-        bits_fill_shared(arena->resident, from, to, false);
-    else
-        bits_fill_shared(arena->resident, from, from + touched, true);
-    arena->is_vacated = 0;
-    bits_fill(arena->free, from, to, true);
-    size_t idle = bits_count(arena->resident, from, to);
-    arena->free_pages = (uint16_t)(arena->free_pages + (to - from));
-    arena->idle_pages = (uint16_t)(arena->idle_pages + idle);
-    bit_assign(pool->idle, index, arena->idle_pages > 0);
-    arena_publish(pool, index);
-    pool->idle_pages += idle;
-    pool->span_pages -= to - from;
-}
 
 /* ---- the range ---- */
 
@@ -282,23 +175,6 @@ static size_t choose_arenas(struct ebb_pool *pool, size_t count)
     }
 }
 
-static span_id new_descriptor(struct ebb_pool *pool, uint32_t index)
-{
-    struct arena *arena = pool_arena(pool, index);
-    /* Descriptor 0 of arena 0 would be span 0, which is none. */
-    size_t slot = bits_next(arena->descriptors, index == 0, ARENA_PAGES, false);
-    EBB_ASSERT(slot < ARENA_PAGES);
-    pool->metadata_pages -= metadata_pages(arena);
-    if (arena->descriptors_high <= slot)
-        arena->descriptors_high = (uint16_t)(slot + 1);
-    pool->metadata_pages += metadata_pages(arena);
-    bit_set(arena->descriptors, slot);
-    if (arena->spans++ == 0)
-        pool->arenas_used++;
-    memset(&arena->span[slot], 0, sizeof arena->span[slot]);
-    return index * ARENA_PAGES + (span_id)slot;
-}
-
 /* Marks pages [first, first + pages) of the pool as taken. */
 static size_t take_pages(struct ebb_pool *pool, size_t first, size_t pages)
 {
@@ -344,7 +220,7 @@ static size_t choose_run(struct ebb_pool *pool, uint32_t pages)
             return SIZE_MAX;
     }
     arena_make_ready(pool, (uint32_t)index);
-    size_t page = find_run(pool_arena(pool, (uint32_t)index), pages);
+    size_t page = arena_find_run(pool_arena(pool, (uint32_t)index), pages);
     EBB_ASSERT(page < ARENA_PAGES);
     return index * ARENA_PAGES + page;
 }
@@ -357,10 +233,14 @@ static void reserve_first_page(struct ebb_pool *pool)
     }
 }
 
-/* The pages of a span on which a ref may point: all of them, the first of a large object. */
-static size_t mapped_pages(const struct span *span)
+/* Notes on which pages refs of a span point: all of them, the first of a large object. 0: none. */
+static void map_pages(struct ebb_pool *pool, const struct span *span, span_id id)
 {
-    return span->class_index == CLASS_LARGE ? 1 : span->pages;
+    struct arena *arena = pool_arena(pool, span->first_page / ARENA_PAGES);
+    size_t first = span->first_page % ARENA_PAGES;
+    size_t pages = span->class_index == CLASS_LARGE ? 1 : span->pages;
+    for (size_t p = first; p < first + pages; p++)
+        arena->page_span[p] = id == 0 ? 0 : (uint16_t)(id % ARENA_PAGES + 1);
 }
 
 /* The pages of a run that are idle: taking them adds nothing. */
@@ -397,14 +277,13 @@ static span_id take(struct ebb_pool *pool, unsigned class_index, uint32_t pages,
         return 0;
     }
     *resident = take_pages(pool, first, pages);
-    span_id id = new_descriptor(pool, (uint32_t)(first / ARENA_PAGES));
+    uint32_t index = (uint32_t)(first / ARENA_PAGES);
+    span_id id = index * ARENA_PAGES + (span_id)arena_new_descriptor(pool, index);
     struct span *span = pool_span(pool, id);
     span->first_page = (uint32_t)first;
     span->pages = pages;
     span->class_index = (uint16_t)class_index;
-    struct arena *arena = pool_arena(pool, id / ARENA_PAGES);
-    for (size_t p = 0; p < mapped_pages(span); p++)
-        arena->page_span[first % ARENA_PAGES + p] = (uint16_t)(id % ARENA_PAGES + 1);
+    map_pages(pool, span, id);
     pthread_mutex_unlock(&pool->lock);
     return id;
 }
@@ -432,18 +311,24 @@ void pool_release(struct ebb_pool *pool, span_id id)
     pthread_mutex_lock(&pool->lock);
     struct span *span = pool_span(pool, id);
     size_t first = span->first_page, pages = span->pages;
-    struct arena *arena = pool_arena(pool, id / ARENA_PAGES);
-    for (size_t p = 0; p < mapped_pages(span); p++)
-        arena->page_span[span->first_page % ARENA_PAGES + p] = 0;
+    map_pages(pool, span, 0);
     size_t touched = span->class_index == CLASS_LARGE ? span->pages : span->touched_pages;
     give_pages(pool, span->first_page, span->pages, touched);
-    bit_clear(arena->descriptors, id % ARENA_PAGES);
-    span->slots = 0;
-    if (--arena->spans == 0)
-        pool->arenas_used--;
+    arena_drop_descriptor(pool, id / ARENA_PAGES, id % ARENA_PAGES);
+    pool->dropped_spans++;
     if (pages > ARENA_PAGES)
         retire_vacated(pool, first, pages);
     pthread_mutex_unlock(&pool->lock);
+}
+
+span_id pool_move_descriptor(struct ebb_pool *pool, span_id from)
+{
+    uint32_t index = from / ARENA_PAGES;
+    span_id to = index * ARENA_PAGES + (span_id)arena_new_descriptor(pool, index);
+    *pool_span(pool, to) = *pool_span(pool, from);
+    map_pages(pool, pool_span(pool, to), to);
+    arena_drop_descriptor(pool, index, from % ARENA_PAGES);
+    return to;
 }
 
 void pool_cut(struct ebb_pool *pool, span_id id, uint32_t pages)
@@ -528,20 +413,4 @@ span_id pool_find(const struct ebb_pool *pool, ebb_ref ref)
         return 0;
     uint16_t slot = pool_arena(pool, index)->page_span[page % ARENA_PAGES];
     return slot == 0 ? 0 : index * ARENA_PAGES + slot - 1u;
-}
-
-bool arena_retire(struct ebb_pool *pool, uint32_t index)
-{
-    struct arena *arena = pool_arena(pool, index);
-    if (!arena->is_ready || arena->free_pages != ARENA_PAGES || arena->idle_pages > 0)
-        return false;
-    size_t trimmed = bits_count(arena->trimmed, 0, ARENA_PAGES);
-    size_t pages = metadata_pages(arena);
-    uint64_t trimmed_ms = arena->trimmed_ms;
-    if (pool->os.discard(pool->os.context, arena, ARENA_STRIDE) != 0)
-        return false; /* else all of it is zero, and that is what an arena not ready looks like */
-    pool->retired[index] = trimmed_ms * RETIRED_PAGES + trimmed;
-    pool->trimmed_pages -= trimmed;
-    pool->metadata_pages -= pages;
-    return true;
 }

@@ -117,8 +117,8 @@ format: deps-check ## format the sources as `make check` wants them
 fuzz: deps-fuzz ## fuzz the parsers and the allocator, FOR=60 seconds each
 	@tests/fuzz/run.sh $(or $(FOR),60)
 
-fuzz-alloc: deps-fuzz ## fuzz the allocator alone, FOR=60 seconds
-	@tests/fuzz/run.sh $(or $(FOR),60) alloc
+fuzz-alloc: deps-fuzz ## fuzz the allocator alone, with its own and with tiny constants, FOR=60 seconds each
+	@tests/fuzz/run.sh $(or $(FOR),60) alloc alloc_hard
 
 soak: deps-test deps-fuzz ## what is too long for `make test`: some two hours, FOR=600 seconds each
 	@$(MAKE) --no-print-directory bench-programs

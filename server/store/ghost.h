@@ -28,6 +28,8 @@ void ghost_resize(struct ghost *ghost, size_t keys);
 size_t ghost_keys(const struct ghost *ghost); /* it has room for */
 size_t ghost_bytes(const struct ghost *ghost);
 void ghost_add(struct ghost *ghost, uint64_t hash);
+/* Asks for the key's memory; also for who has no lock. */
+void ghost_expect(const struct ghost *ghost, uint64_t hash);
 /* Whether it holds the key, which it then forgets. */
 bool ghost_take(struct ghost *ghost, uint64_t hash);
 

@@ -83,19 +83,22 @@ struct store_key store_enter_name(struct store_session *session, unsigned databa
     return key;
 }
 
-/* What is fetched in vain does no harm, so nothing need be locked for it. */
-UNLOCKED static inline void expect_items(void *base, const volatile uint64_t *bucket, uint64_t hash)
+/* What is fetched in vain does no harm, so nothing need be locked for it. false: there is none. */
+UNLOCKED static inline bool expect_items(void *base, const volatile uint64_t *bucket, uint64_t hash)
 {
     uint64_t word = (uint64_t)hash_tag(hash) << SLOT_TAG_SHIFT;
     unsigned found = bucket_find((const uint64_t *)(uintptr_t)bucket, SLOT_TAG_MASK, word);
+    bool has_any = found != 0;
     for (; found != 0; found &= found - 1) {
         const char *item = ebb_at(base, slot_ref(bucket[__builtin_ctz(found)]));
         for (unsigned line = 0; line < EXPECT_LINES; line++)
             __builtin_prefetch(item + line * CACHE_LINE_BYTES);
     }
+    return has_any;
 }
 
-/* Asks for all buckets first, then for the items that they name. */
+/* Asks for all buckets first, then for the items that they name; a key that is not there may be one
+ * that is about to be written, and was evicted not long ago. */
 static void expect(const struct store *store, const struct store_key *keys, size_t count)
 {
     const volatile uint64_t *buckets[STORE_EXPECT_MAX];
@@ -105,7 +108,9 @@ static void expect(const struct store *store, const struct store_key *keys, size
         __builtin_prefetch((const void *)(uintptr_t)buckets[i]);
     }
     for (size_t i = 0; i < count; i++)
-        expect_items(store->shards[0].base, buckets[i], keys[i].hash);
+        if (!expect_items(store->shards[0].base, buckets[i], keys[i].hash))
+            ghost_expect(&store->shards[shard_index(store, keys[i].hash)].evictor.ghost,
+                         keys[i].hash);
 }
 
 void store_enter_keys(struct store_session *session, const struct store_key *keys, size_t count)

@@ -58,8 +58,14 @@ struct slices {
 };
 
 /* Who is evicted when; victim.c. */
+/* Random numbers that say where a sample is looked for. */
+struct draw {
+    uint64_t segments[2], slot;
+};
+
 struct evictor {
     struct use_clocks clocks;
+    struct draw draw; /* the next one */
     struct ghost ghost;
     size_t small_bytes;              /* of items without USE_MAIN */
     ptrdiff_t owed_bytes;            /* by new items, in evictions */

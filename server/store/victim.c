@@ -15,7 +15,8 @@
 #define SAMPLE_ITEMS      12u /* looked at for one victim ... */
 #define SAMPLE_WANTED     3u  /* ... or so many of the wanted kind */
 #define SAMPLE_BUCKETS    8u
-#define RANK_STEP         2u   /* ranks nearer to each other are equals */
+#define RANK_STEP         2u /* ranks nearer to each other are equals */
+#define FULLNESS_UNKNOWN  (EBB_FULL + 1)
 #define TRIES_MAX         64u  /* samples for one victim: some are spared */
 #define EMPTY_SAMPLES_MAX 4u   /* of items with a time, before the spans are asked */
 #define GHOST_SHARE       100u /* of live bytes: more is not spent on ghosts */
@@ -105,7 +106,8 @@ void victim_fit_ghost(struct shard *shard)
 
 struct candidate {
     struct index_at at;
-    unsigned rank, fullness;
+    unsigned rank;
+    unsigned fullness; /* FULLNESS_UNKNOWN until somebody asks: few have an equal */
     int64_t expire_ms;
 };
 
@@ -126,13 +128,20 @@ static int64_t expire_of(const struct shard *shard, uint64_t slot)
     return view.meta.expire_ms;
 }
 
-static bool goes_before(const struct candidate *a, const struct candidate *b)
+static unsigned fullness_of(const struct shard *shard, struct candidate *candidate)
+{
+    if (candidate->fullness == FULLNESS_UNKNOWN)
+        candidate->fullness = ebb_fullness(shard->items, slot_ref(*candidate->at.slot));
+    return candidate->fullness;
+}
+
+static bool goes_before(const struct shard *shard, struct candidate *a, struct candidate *b)
 {
     if (a->rank / RANK_STEP != b->rank / RANK_STEP)
         return a->rank > b->rank;
     if (a->expire_ms != b->expire_ms)
         return a->expire_ms < b->expire_ms;
-    return a->fullness < b->fullness;
+    return fullness_of(shard, a) < fullness_of(shard, b);
 }
 
 static void consider(struct shard *shard, struct sample *sample, struct candidate *candidate)
@@ -147,23 +156,63 @@ static void consider(struct shard *shard, struct sample *sample, struct candidat
         candidate->expire_ms = order == USE_TTL ? expire_ms : 0;
     }
     candidate->rank = use_rank(order, &shard->evictor.clocks, slot_use(slot), wants_small(shard));
-    candidate->fullness = ebb_fullness(shard->items, slot_ref(slot));
+    candidate->fullness = FULLNESS_UNKNOWN;
     sample->wanted += candidate->rank >= USE_RANK_KIND;
-    if (sample->items++ == 0 || goes_before(candidate, &sample->best))
+    if (sample->items++ == 0 || goes_before(shard, candidate, &sample->best))
         sample->best = *candidate;
 }
 
-/* Looks at the items of a few buckets next to each other, of a segment taken by its share of keys.
- */
+/* How many items a segment has for its share of all hashes. */
+static uint64_t crowd(uint64_t entry)
+{
+    return (uint64_t)entry_count(entry) << entry_depth(entry);
+}
+
+/* Of two segments taken by chance the more crowded one. One alone would have the fullest give no
+ * more than the emptiest: their fill would drift apart, and they would split and merge for ever. */
+static uint32_t drawn_segment(const struct index *index, const struct draw *draw)
+{
+    uint32_t a = index_resolve(index, draw->segments[0]);
+    uint32_t b = index_resolve(index, draw->segments[1]);
+    return crowd(index->directory[a]) < crowd(index->directory[b]) ? b : a;
+}
+
+static size_t drawn_slot(uint64_t random, unsigned buckets)
+{
+    return (random >> 32) * (buckets * BUCKET_SLOTS) >> 32;
+}
+
+/* The bucket of an item taken by chance, for the same reason. */
+static unsigned drawn_bucket(struct shard *shard, const uint64_t *segment, unsigned buckets)
+{
+    size_t slot = drawn_slot(shard->evictor.draw.slot, buckets);
+    for (unsigned tries = 0; tries < BUCKET_SLOTS && segment[slot] == 0; tries++)
+        slot = drawn_slot(shard_random(shard), buckets);
+    return (unsigned)(slot / BUCKET_SLOTS);
+}
+
+/* Where the next sample will be looked for, so that its memory is there by then. */
+static void draw_next(struct shard *shard)
+{
+    struct draw *draw = &shard->evictor.draw;
+    *draw = (struct draw){{shard_random(shard), shard_random(shard)}, shard_random(shard)};
+    const struct index *index = &shard->index;
+    uint64_t entry = index->directory[drawn_segment(index, draw)];
+    size_t slot = drawn_slot(draw->slot, step_buckets(entry_step(entry)));
+    const uint64_t *bucket = index_segment(index, entry) + slot / BUCKET_SLOTS * BUCKET_SLOTS;
+    __builtin_prefetch(bucket);
+    __builtin_prefetch(bucket + BUCKET_SLOTS);
+}
+
+/* Looks at the items of a few buckets next to each other. */
 static bool choose(struct shard *shard, struct candidate *victim)
 {
     const struct index *index = &shard->index;
-    uint64_t random = shard_random(shard);
-    uint32_t prefix = index_resolve(index, random);
+    uint32_t prefix = drawn_segment(index, &shard->evictor.draw);
     uint64_t entry = index->directory[prefix];
     uint64_t *segment = index_segment(index, entry);
     unsigned buckets = step_buckets(entry_step(entry));
-    unsigned bucket = (unsigned)((random >> 40) % buckets);
+    unsigned bucket = drawn_bucket(shard, segment, buckets);
     struct sample sample = {.items = 0};
     for (unsigned b = 0; b < SAMPLE_BUCKETS && b < buckets; b++) {
         for (unsigned i = 0; i < BUCKET_SLOTS; i++) {
@@ -176,6 +225,7 @@ static bool choose(struct shard *shard, struct candidate *victim)
             break;
         bucket = bucket + 1 == buckets ? 0 : bucket + 1;
     }
+    draw_next(shard);
     *victim = sample.best;
     return sample.items > 0;
 }

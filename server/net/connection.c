@@ -276,7 +276,10 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
     size_t len = carried_bytes(connection);
     if (len > 0)
         memcpy(in, ebb_buf_data(&pending->in), len);
-    *room = uv_buf_init(in + len, (unsigned)(WORKER_IN_BYTES - worker->in_used - len));
+    size_t left = WORKER_IN_BYTES - worker->in_used - len;
+    worker->reads++;
+    *room =
+        uv_buf_init(in + len, (unsigned)(left < worker->share_bytes ? left : worker->share_bytes));
 }
 
 static void on_long_read(struct connection *connection, size_t read_bytes)

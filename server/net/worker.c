@@ -227,6 +227,15 @@ void worker_look(struct worker *worker)
     worker_begin(worker, worker->timing.protocol);
 }
 
+/* How much each may send in the next turn, if as many do as in the last one. */
+static size_t share_of(unsigned reads)
+{
+    size_t share = WORKER_TURN_BYTES / (reads + 1);
+    if (share > WORKER_IN_BYTES)
+        return WORKER_IN_BYTES;
+    return share < WORKER_SHARE_BYTES ? WORKER_SHARE_BYTES : share;
+}
+
 /* libuv calls this when it has gone round all sockets that had something to say. No clock is read
  * for it: the batches have. What it misses is the last batch's way to the socket. */
 static void on_turn(uv_check_t *turn)
@@ -234,6 +243,8 @@ static void on_turn(uv_check_t *turn)
     struct worker *worker = turn->data;
     gather_run(worker);
     connection_end_rests(worker);
+    worker->share_bytes = share_of(worker->reads);
+    worker->reads = 0;
     struct worker_timing *timing = &worker->timing;
     if (timing->turn_end_ns > timing->turn_start_ns && timing->turn_start_ns != 0)
         counters_record_stall(&worker->counters, timing->turn_end_ns - timing->turn_start_ns);
@@ -431,6 +442,7 @@ void worker_join(struct worker *worker)
 static void init_buffers(struct worker *worker)
 {
     ebb_buf_init(&worker->out, 0);
+    worker->share_bytes = WORKER_IN_BYTES;
     for (size_t i = 0; i < WORKER_BATCH_MAX; i++) {
         ebb_args_init(&worker->args[i]);
         ebb_mc_command_init(&worker->mc_commands[i]);

@@ -23,7 +23,9 @@
 #include "overruns.h"
 #include "pending.h"
 
-#define WORKER_IN_BYTES       (64u * 1024) /* one read */
+#define WORKER_IN_BYTES       (64u * 1024)   /* one read */
+#define WORKER_SHARE_BYTES    (16u * 1024)   /* the same where many have much to say */
+#define WORKER_TURN_BYTES     (1024u * 1024) /* read in one turn of the loop, as far as that goes */
 #define WORKER_BATCH_MAX      16u   /* commands parsed ahead, so that keys can be prefetched */
 #define WORKER_TIMED_MAX      1024u /* commands between two looks at the clock */
 #define WORKER_FLUSH_BYTES    (256u * 1024) /* of replies gathered before they go to the socket */
@@ -79,6 +81,8 @@ struct worker {
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;
     struct connection *resting;        /* of them: have had their share of this turn of the loop */
+    unsigned reads;                    /* so far in this turn */
+    size_t share_bytes;                /* of each in it: what one read may take */
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
 
     char *in;              /* WORKER_IN_BYTES, there only while in use */

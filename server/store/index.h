@@ -18,8 +18,10 @@
  * buckets before are full: a lookup ends at the first bucket with an empty slot. Deleting pulls
  * such items back.
  *
- * Fill lies between 72 and 90 %: about 9.9 bytes an item. Sources: Fagin et al. 1979 (extendible
- * hashing), Dash (VLDB 2020, small segments), Robin Hood hashing for the backward shift.
+ * A segment that has grown is 72 to 90 % full, about 9.9 bytes an item; where as many items come as
+ * go for long, chance crowds some buckets and it is 65 to 75 %. Sources: Fagin et al. 1979
+ * (extendible hashing), Dash (VLDB 2020, small segments), Robin Hood hashing for the backward
+ * shift.
  */
 #ifndef EBB_STORE_INDEX_H
 #define EBB_STORE_INDEX_H

@@ -39,15 +39,6 @@ static uint16_t print_of(uint64_t hash)
     return print == 0 ? 1 : print;
 }
 
-void ghost_add(struct ghost *ghost, uint64_t hash)
-{
-    if (ghost->count == 0)
-        return;
-    struct ghost_bucket *bucket = bucket_of(ghost, hash);
-    bucket->prints[bucket->next] = print_of(hash);
-    bucket->next = (uint16_t)((bucket->next + 1) % GHOST_BUCKET_KEYS);
-}
-
 /* What is read while it is made anew leads nowhere, and nothing is read there. */
 __attribute__((no_sanitize("thread"))) void ghost_expect(const struct ghost *ghost, uint64_t hash)
 {
@@ -57,10 +48,31 @@ __attribute__((no_sanitize("thread"))) void ghost_expect(const struct ghost *gho
                                sizeof(struct ghost_bucket));
 }
 
+static void put(struct ghost *ghost, uint64_t hash)
+{
+    struct ghost_bucket *bucket = bucket_of(ghost, hash);
+    bucket->prints[bucket->next] = print_of(hash);
+    bucket->next = (uint16_t)((bucket->next + 1) % GHOST_BUCKET_KEYS);
+}
+
+void ghost_add(struct ghost *ghost, uint64_t hash)
+{
+    if (ghost->count == 0)
+        return;
+    ghost_expect(ghost, hash);
+    if (ghost->coming != 0)
+        put(ghost, ghost->coming);
+    ghost->coming = hash;
+}
+
 bool ghost_take(struct ghost *ghost, uint64_t hash)
 {
     if (ghost->count == 0)
         return false;
+    if (ghost->coming == hash && hash != 0) {
+        ghost->coming = 0;
+        return true;
+    }
     struct ghost_bucket *bucket = bucket_of(ghost, hash);
     uint16_t print = print_of(hash);
     for (unsigned i = 0; i < GHOST_BUCKET_KEYS; i++) {

@@ -21,6 +21,7 @@ struct ghost_bucket {
 struct ghost {
     struct ghost_bucket *buckets; /* from libc: a mapping of its own once it is large */
     uint32_t count;
+    uint64_t coming; /* the last one added: its bucket is on its way into the cache; 0: none */
 };
 
 /* Room for so many keys; forgets everything. 0 keys frees it. Without memory there is no ghost. */

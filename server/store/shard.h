@@ -63,9 +63,17 @@ struct draw {
     uint64_t segments[2], slot;
 };
 
+/* Who goes next, if by then nothing has become of him: the word must be where it was. */
+struct chosen {
+    uint64_t word;  /* 0: nobody */
+    uint64_t entry; /* of the segment, as it was */
+    uint32_t prefix, slot;
+};
+
 struct evictor {
     struct use_clocks clocks;
     struct draw draw; /* the next one */
+    struct chosen chosen;
     struct ghost ghost;
     size_t small_bytes;              /* of items without USE_MAIN */
     ptrdiff_t owed_bytes;            /* by new items, in evictions */

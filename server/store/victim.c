@@ -230,6 +230,45 @@ static bool choose(struct shard *shard, struct candidate *victim)
     return sample.items > 0;
 }
 
+/* ---- choosing ahead ---- */
+
+/* So that the next victim's item is in the cache by then. */
+static void choose_ahead(struct shard *shard)
+{
+    const struct index *index = &shard->index;
+    struct chosen *chosen = &shard->evictor.chosen;
+    struct candidate next;
+    chosen->word = 0;
+    if (index->items == 0 || !choose(shard, &next))
+        return;
+    *chosen = (struct chosen){.word = *next.at.slot,
+                              .entry = index->directory[next.at.prefix],
+                              .prefix = next.at.prefix,
+                              .slot = (uint32_t)(next.at.slot - next.at.segment)};
+    const char *item = ebb_at(shard->base, slot_ref(chosen->word));
+    __builtin_prefetch(item);
+    __builtin_prefetch(item + CACHE_LINE_BYTES);
+}
+
+/* The one chosen ahead. A segment that has grown, split or moved has another word in the directory;
+ * an item that was hit, moved or written anew another one in its slot. */
+static bool recall(struct shard *shard, struct candidate *victim)
+{
+    const struct index *index = &shard->index;
+    struct chosen *chosen = &shard->evictor.chosen;
+    if (chosen->word == 0 || chosen->prefix >> index->depth != 0)
+        return false;
+    uint64_t entry = index->directory[chosen->prefix];
+    if (entry == 0 || ((entry ^ chosen->entry) & (ENTRY_COUNT_ONE - 1)) != 0)
+        return false;
+    uint64_t *segment = index_segment(index, entry), *slot = segment + chosen->slot;
+    if (*slot != chosen->word)
+        return false;
+    victim->at = (struct index_at){slot, segment, chosen->prefix, chosen->slot / BUCKET_SLOTS};
+    chosen->word = 0;
+    return true;
+}
+
 /* ---- evicting ---- */
 
 /* Whether the value to be written is made of the item's bytes. */
@@ -385,7 +424,7 @@ size_t victim_evict(struct shard *shard, const struct pieces *value)
     for (unsigned tries = 0; tries < TRIES_MAX && shard->index.items > 0; tries++) {
         struct candidate victim;
         struct found found;
-        if (!choose(shard, &victim)) {
+        if ((is_volatile || !recall(shard, &victim)) && !choose(shard, &victim)) {
             if (is_volatile && ++empty == EMPTY_SAMPLES_MAX)
                 break;
             continue;
@@ -401,8 +440,11 @@ size_t victim_evict(struct shard *shard, const struct pieces *value)
             tick(shard, true, bytes);
             continue;
         }
-        if (!is_needed(shard, &found, value))
-            return evict(shard, &found);
+        if (!is_needed(shard, &found, value)) {
+            size_t bytes = evict(shard, &found);
+            choose_ahead(shard);
+            return bytes;
+        }
     }
     return is_volatile ? evict_soonest(shard, value) : 0;
 }

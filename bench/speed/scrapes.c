@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* scrapes.c: what watching costs: throughput while /metrics is asked for a hundred times a second
  * beside the same without, and the share of the main thread, which does upkeep, samples and
- * answers.
+ * answers. Once with worker and main thread on one processor, once with the main thread on the
+ * other one, where the kernel would put it if it were free.
  */
 #include <pthread.h>
 #include <sched.h>
@@ -94,13 +95,45 @@ static void report_turn(struct turn *turn, unsigned rounds, const char *row, str
     report_add(report, "main thread_percent", spread_of(turn->main_percent, rounds).median);
 }
 
-void scene_scrapes(const struct plan *plan, struct report *report, struct reach *reach)
+/* The same rounds, with the main thread on those processors. */
+static void play_rounds(const struct plan *plan, const struct proc *proc, const struct load *load,
+                        const cpu_set_t *main_cpus, struct report *report, struct reach *reach)
 {
     static struct turn alone, scraped;
-    static const char title[] = "depth 32: ops/s with 100 scrapes/s against none";
+    double ratios[PLAN_ROUNDS_MAX];
+    bool is_apart = main_cpus == &plan->cores.driver;
+    const char *where = is_apart ? ", main thread apart" : "";
+    char row[2][64];
+    if (sched_setaffinity(proc->pid, sizeof *main_cpus, main_cpus) != 0)
+        die("the main thread can't be moved");
+    for (unsigned r = 0; r < plan->rounds; r++) {
+        fprintf(stderr, "# scrapes%s, round %u of %u\n", where, r + 1, plan->rounds);
+        for (unsigned n = 0; n < 2; n++) {
+            bool is_scraped = (n + r) % 2 == 1;
+            play(is_scraped ? &scraped : &alone, r, plan, proc, load, is_scraped);
+        }
+        ratios[r] = scraped.operations[r] / alone.operations[r];
+    }
+    snprintf(row[0], sizeof row[0], "none%s", where);
+    snprintf(row[1], sizeof row[1], "100 a second%s", where);
+    report_turn(&alone, plan->rounds, row[0], report);
+    report_turn(&scraped, plan->rounds, row[1], report);
+    struct reach_line *line =
+        reach_at_least(reach, spread_of(ratios, plan->rounds), 0.99,
+                       "depth 32: ops/s with 100 scrapes/s against none%s", where);
+    snprintf(line->note, sizeof line->note,
+             is_apart ? "main thread, driver and scraper on one processor"
+                      : "worker and main thread on one processor");
+    if (!is_apart)
+        reach_at_most(reach, spread_of(alone.main_percent, plan->rounds), 5,
+                      "upkeep and samples, %% of a processor under load");
+}
+
+void scene_scrapes(const struct plan *plan, struct report *report, struct reach *reach)
+{
     const struct plan_server *server = plan_find(plan, "ebb");
     if (server == NULL) {
-        reach_open(reach, "no ebb", "%s", title);
+        reach_open(reach, "no ebb", "depth 32: ops/s with 100 scrapes/s against none");
         return;
     }
     struct proc proc;
@@ -111,30 +144,16 @@ void scene_scrapes(const struct plan *plan, struct report *report, struct reach 
                                    .multiget = 1,
                                    .get_share = 10.0 / 11,
                                    .seed = 1};
-    double ratios[PLAN_ROUNDS_MAX];
     load_compose(&load, &options);
     plan_proc(plan, server, VALUE_BYTES, &proc);
     proc_start(&proc, KEYS * (VALUE_BYTES + LOAD_KEY_BYTES));
     load_fill(WIRE_RESP, proc.port, KEYS, VALUE_BYTES);
-    for (unsigned r = 0; r < plan->rounds; r++) {
-        fprintf(stderr, "# scrapes, round %u of %u\n", r + 1, plan->rounds);
-        for (unsigned n = 0; n < 2; n++) {
-            bool is_scraped = (n + r) % 2 == 1;
-            play(is_scraped ? &scraped : &alone, r, plan, &proc, &load, is_scraped);
-        }
-        ratios[r] = scraped.operations[r] / alone.operations[r];
-    }
-    proc_stop(&proc);
-    load_release(&load);
     report->topic = "scrapes, depth 32, 100 B";
     report->phase = "";
     report->is_bound = false;
-    report_turn(&alone, plan->rounds, "none", report);
-    report_turn(&scraped, plan->rounds, "100 a second", report);
+    play_rounds(plan, &proc, &load, &plan->cores.server, report, reach);
+    play_rounds(plan, &proc, &load, &plan->cores.driver, report, reach);
+    proc_stop(&proc);
+    load_release(&load);
     report_print_topic(report, report->topic);
-    struct reach_line *line =
-        reach_at_least(reach, spread_of(ratios, plan->rounds), 0.99, "%s", title);
-    snprintf(line->note, sizeof line->note, "worker and main thread on one processor");
-    reach_at_most(reach, spread_of(alone.main_percent, plan->rounds), 5,
-                  "upkeep and samples, %% of a processor under load");
 }

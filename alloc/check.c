@@ -154,7 +154,7 @@ static int due_check(const struct ebb_heap *heap, uint64_t noted)
 
 static int pinned_check(const struct ebb_heap *heap)
 {
-    size_t pages = 0, freed = 0;
+    size_t pages = 0, freed = 0, freed_bytes = 0;
     CHECK(heap->pinned_spans <= heap->pinned_capacity);
     for (size_t p = 0; p < heap->pinned_spans; p++) {
         const struct pinned *pinned = &heap->pinned[p];
@@ -164,10 +164,13 @@ static int pinned_check(const struct ebb_heap *heap)
         pages += span->pages;
         for (unsigned w = 0; w < SPAN_WORDS; w++) {
             CHECK((pinned->freed[w] & span->free_map[w]) == 0);
-            freed += (size_t)__builtin_popcountll(pinned->freed[w]);
+            size_t here = (size_t)__builtin_popcountll(pinned->freed[w]);
+            freed += here;
+            freed_bytes += here * span_slot_bytes(heap->pool, span);
         }
     }
     CHECK(pages == heap->pinned_pages && freed == heap->freed_objects);
+    CHECK(freed_bytes == heap->freed_object_bytes);
     return 0;
 }
 

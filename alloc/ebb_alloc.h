@@ -156,6 +156,8 @@ static inline void *ebb_at(void *base, ebb_ref ref)
  */
 int ebb_pin(struct ebb_heap *heap, ebb_ref ref);
 void ebb_unpin(struct ebb_heap *heap, ebb_ref ref);
+/* The bytes of the slot of a pinned object, freed or not. */
+size_t ebb_pinned_bytes(const struct ebb_heap *heap, ebb_ref ref);
 /* Whether its span is pinned: then the object's bytes may not be changed. */
 bool ebb_is_pinned(const struct ebb_heap *heap, ebb_ref ref);
 
@@ -234,7 +236,8 @@ struct ebb_heap_stats {
     size_t span_count;
     size_t large_count, large_bytes; /* objects above EBB_LARGE_BYTES, their pages */
     size_t pinned_spans, pinned_bytes;
-    size_t reclaimable_bytes;                               /* what compaction could free now */
+    size_t freed_pinned_bytes; /* of slot_bytes: freed, but kept by a pin */
+    size_t reclaimable_bytes;  /* what compaction could free now */
     uint64_t allocations, frees, allocated_bytes, failures; /* since start */
     uint64_t compact_cycles[EBB_REASON_COUNT];              /* runs begun, by reason */
     uint64_t moved_objects, moved_bytes, freed_spans, freed_bytes, compact_ns;

@@ -260,7 +260,9 @@ void ebb_heap_destroy(struct ebb_heap *heap)
 static void free_when_unpinned(struct ebb_heap *heap, const struct span *span)
 {
     uint64_t *freed = heap->pinned[span->pinned - 1].freed;
-    heap->freed_objects += span->used - bits_count(freed, 0, span->slots);
+    size_t objects = span->used - bits_count(freed, 0, span->slots);
+    heap->freed_objects += objects;
+    heap->freed_object_bytes += objects * span_slot_bytes(heap->pool, span);
     for (unsigned s = span_next_used(span, 0); s < span->slots; s = span_next_used(span, s + 1))
         bit_set(freed, s);
 }
@@ -345,6 +347,7 @@ void ebb_free(struct ebb_heap *heap, ebb_ref ref)
     if (span->pinned) {
         bit_set(heap->pinned[span->pinned - 1].freed, slot);
         heap->freed_objects++;
+        heap->freed_object_bytes += span_slot_bytes(heap->pool, span);
         return;
     }
     free_slot(heap, id, slot);
@@ -476,13 +479,20 @@ void ebb_unpin(struct ebb_heap *heap, ebb_ref ref)
         return;
     uint64_t freed[SPAN_WORDS];
     unsigned slots = span->slots;
+    size_t slot_bytes = span_slot_bytes(heap->pool, span);
     memcpy(freed, heap->pinned[span->pinned - 1].freed, sizeof freed);
     drop_pinned(heap, span);
     for (size_t s = bits_next(freed, 0, slots, true); s < slots;
          s = bits_next(freed, s + 1, slots, true)) {
         heap->freed_objects--;
+        heap->freed_object_bytes -= slot_bytes;
         free_slot(heap, id, (unsigned)s); /* the last one may take the span with it */
     }
+}
+
+size_t ebb_pinned_bytes(const struct ebb_heap *heap, ebb_ref ref)
+{
+    return span_slot_bytes(heap->pool, pool_span(heap->pool, pool_find(heap->pool, ref)));
 }
 
 bool ebb_is_pinned(const struct ebb_heap *heap, ebb_ref ref)

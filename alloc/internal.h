@@ -289,7 +289,7 @@ struct ebb_heap {
     uint64_t tidy_dropped; /* pool.dropped_spans when the last one began */
     struct pinned *pinned; /* pinned_spans of them */
     size_t pinned_spans, pinned_capacity, pinned_pages;
-    size_t freed_objects; /* in pinned spans: still counted as objects below */
+    size_t freed_objects, freed_object_bytes; /* in pinned spans: still counted as objects below */
 
     size_t objects, slot_bytes, resident_pages, span_pages, large_pages;
     size_t span_count;

@@ -48,6 +48,7 @@ void ebb_heap_stats(const struct ebb_heap *heap, struct ebb_heap_stats *stats)
         .large_bytes = large_bytes,
         .pinned_spans = heap->pinned_spans,
         .pinned_bytes = heap->pinned_pages * EBB_PAGE_BYTES,
+        .freed_pinned_bytes = heap->freed_object_bytes,
         .reclaimable_bytes = compact_reclaimable(heap),
         .allocations = heap->allocations,
         .frees = heap->frees,

@@ -129,14 +129,14 @@ static bool say_connections(const struct memory_facts *facts, struct ebb_buf *ou
     return true;
 }
 
-/* Pins last for one write: what clients do not take at once is copied, and theirs. */
+/* A large value is pinned until its clients have taken it, a shorter one for one write. */
 static bool say_pinned(const struct memory_facts *facts, struct ebb_buf *out)
 {
     if (!is_worth(facts, facts->pinned_bytes))
         return false;
     ebb_buf_printf(out,
                    "%s could not move at that moment: large values there were on their way to "
-                   "clients. That passes with each write; look again.\n",
+                   "clients. That passes when they have been read; look again.\n",
                    amount(facts->pinned_bytes).text);
     return true;
 }

@@ -8,7 +8,7 @@
 #include <stdint.h>
 #include <cmocka.h>
 
-#include "../server/net/outgoing.h"
+#include "../server/net/held.h"
 #include "support/cmd_talk.h"
 #include "support/rng.h"
 
@@ -311,6 +311,51 @@ static void an_outgoing_can_be_sent_in_any_pieces(void **state)
     ebb_buf_release(&out);
 }
 
+/* Of what is left of long values the pins are taken over; all else is copied. */
+static void the_rest_of_a_long_value_is_held(void **state)
+{
+    struct world *world = *state;
+    struct held *held;
+    struct outgoing outgoing;
+    struct ebb_buf copy;
+    size_t len = 3 * HELD_VALUE_BYTES;
+    char *value = calloc(1, len);
+    memset(value, 'v', len);
+    for (unsigned k = 0; k < 2; k++) {
+        struct ebb_slice words[] = {word("SET"), word(k == 0 ? "a" : "b"), {value, len}};
+        assert_string_equal(world_resp_words(world, words, 3), OK);
+    }
+    add(world, "GET a");
+    add(world, "GET b");
+    store_leave(&world->session);
+    struct splices *splices = &world->splices;
+    outgoing_init(&outgoing, &world->out, splices);
+    outgoing_consume(&outgoing, len - 10); /* nearly all of the first */
+    size_t left = outgoing.bytes;
+    assert_int_equal(held_bytes(&outgoing, splices), len);
+    ebb_buf_init(&copy, 100);
+    held = held_take(&outgoing, splices, &copy);
+    assert_non_null(held);
+    assert_int_equal(held->pin_count, 1);
+    assert_int_equal(ebb_buf_len(&copy), left - len);
+    size_t sum = 0;
+    for (unsigned i = 0; i < held->count; i++)
+        sum += held->pieces[i].len;
+    assert_int_equal(sum, left);
+    splices_release(splices, &world->session);
+    assert_int_equal(pinned_spans(world), 1);
+    assert_int_equal(held_lost_bytes(held, &world->session), 0);
+    assert_string_equal(world_resp(world, "DEL b"), ":1\r\n");
+    store_leave(&world->session);
+    assert_true(held_lost_bytes(held, &world->session) >= len);
+    assert_int_equal(held->pieces[held->count - 2].base[len - 1], 'v');
+    held_release(held, &world->session);
+    assert_int_equal(pinned_spans(world), 0);
+    ebb_buf_clear(&world->out);
+    ebb_buf_release(&copy);
+    free(value);
+}
+
 /* ---- two servers, one that copies everything ---- */
 
 struct random_line {
@@ -434,6 +479,7 @@ int main(void)
         TEST(long_values_count_for_the_maximum_of_the_replies),
         TEST(memcached_sends_long_values),
         cmocka_unit_test(an_outgoing_can_be_sent_in_any_pieces),
+        TEST(the_rest_of_a_long_value_is_held),
         cmocka_unit_test(the_bytes_are_those_of_a_server_that_copies),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -26,7 +26,8 @@ static const struct {
     [PART_INDEX] = {"index", "the hash index"},
     [PART_POLICY] = {"policy", "eviction and expiry state of its own"},
     [PART_ALLOCATOR_METADATA] = {"allocator_metadata", "page maps and span descriptors"},
-    [PART_CONNECTIONS] = {"connections", "clients and their buffers"},
+    [PART_CONNECTIONS] = {"connections",
+                          "clients, their buffers, deleted values on their way to them"},
     [PART_HISTORY] = {"history", "the last hour, second by second"},
     [PART_LIBC_HEAP] = {"libc_heap", "everything else from malloc"},
     [PART_STACKS] = {"stacks", "stacks of threads"},
@@ -55,15 +56,17 @@ static size_t least(size_t a, size_t b)
     return a < b ? a : b;
 }
 
-/* slot_bytes of the heap covers large objects, whose slot is their run of pages. */
+/* slot_bytes of the heap covers large objects, whose slot is their run of pages, and what is
+ * deleted but still being sent: that is of the connections. */
 static void add_items(const struct store_stats *store, size_t *bytes)
 {
     const struct ebb_heap_stats *heap = &store->item_heap;
     size_t stored = store->key_bytes + store->value_bytes;
-    size_t slack = minus(heap->slot_bytes, stored + store->header_bytes);
+    size_t slack = minus(heap->slot_bytes, heap->freed_pinned_bytes + stored + store->header_bytes);
     bytes[PART_LIVE] = stored;
     bytes[PART_ITEM_HEADER] = store->header_bytes;
-    bytes[PART_LARGE_SLACK] = least(slack, minus(heap->large_bytes, store->large_item_bytes));
+    bytes[PART_LARGE_SLACK] =
+        least(slack, minus(heap->large_bytes, heap->freed_pinned_bytes + store->large_item_bytes));
     bytes[PART_SLOT_SLACK] = slack - bytes[PART_LARGE_SLACK];
     bytes[PART_SLOT_FREE] = minus(heap->resident_bytes, heap->slot_bytes);
     bytes[PART_SPAN_IDLE] = store->pool.idle_bytes;
@@ -94,6 +97,7 @@ static void add_process(const struct store_stats *store, const struct process_me
                         bytes[PART_ALLOCATOR_METADATA] + directories + bytes[PART_POLICY]);
     bytes[PART_CONNECTIONS] = least(connection_bytes, rest);
     rest -= bytes[PART_CONNECTIONS];
+    bytes[PART_CONNECTIONS] += store->item_heap.freed_pinned_bytes;
     bytes[PART_HISTORY] = least(history_bytes, rest);
     bytes[PART_LIBC_HEAP] = rest - bytes[PART_HISTORY];
     bytes[PART_STACKS] = memory->stack_bytes;

@@ -21,7 +21,7 @@ enum part {
     PART_INDEX,
     PART_POLICY, /* eviction and expiry state outside of item and index */
     PART_ALLOCATOR_METADATA,
-    PART_CONNECTIONS, /* their structs and buffers */
+    PART_CONNECTIONS, /* their structs and buffers, and values that only they want any more */
     PART_HISTORY,     /* of the last hour, for the page */
     PART_LIBC_HEAP,   /* all other memory of malloc, used and free */
     PART_STACKS,

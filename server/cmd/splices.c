@@ -32,6 +32,16 @@ void splices_consume(struct splices *splices, size_t bytes)
         splices->list[i].at -= bytes;
 }
 
+struct store_pin splices_take(struct splices *splices, unsigned number)
+{
+    struct store_pin pin = splices->pins[number];
+    unsigned last = --splices->count;
+    splices->bytes -= splices->list[number].len;
+    splices->list[number] = splices->list[last];
+    splices->pins[number] = splices->pins[last];
+    return pin;
+}
+
 void splices_release(struct splices *splices, struct store_session *session)
 {
     store_unpin(session, splices->pins, splices->count);

@@ -7,8 +7,8 @@
  *   splices         20000 bytes of an item    30000 of another
  *
  * The items are pinned from the moment a handler adds a splice until the batch's replies have been
- * flushed: what the socket does not take by then is copied, so that no client, however slow, ever
- * holds a pin. One struct for each worker.
+ * flushed. What the socket does not take by then is copied, but for values with pages of their own
+ * (net/held.h). One struct for each worker.
  */
 #ifndef EBB_SPLICES_H
 #define EBB_SPLICES_H
@@ -54,6 +54,8 @@ void splices_add(struct splices *splices, const struct ebb_buf *out, const char 
 void splices_rewind(struct splices *splices, size_t len);
 /* So many bytes have been taken off the front of the reply buffer, and no splice was in them. */
 void splices_consume(struct splices *splices, size_t bytes);
+/* Gives one of them away with its pin, which is the caller's from then on. */
+struct store_pin splices_take(struct splices *splices, unsigned number);
 /* The replies have been flushed: takes the pins away. Leaves all shards. */
 void splices_release(struct splices *splices, struct store_session *session);
 

@@ -201,8 +201,21 @@ void claims_release(struct connection *connection)
         wake(worker, false);
 }
 
+/* What has become of the values that clients hold. Who has to go leaves the ring. */
+static void look_at_held(struct worker *worker)
+{
+    struct connection *connection = worker->connections;
+    for (size_t left = worker->connection_count; left > 0 && connection; left--) {
+        struct connection *next = connection->next;
+        unsent_look(connection);
+        connection = next;
+    }
+}
+
 void claims_tick(struct worker *worker)
 {
+    if (worker->holding_count > 0)
+        look_at_held(worker);
     relieve(worker, NULL);
     if (worker->waiting_count > 0)
         wake(worker, true);

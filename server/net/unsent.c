@@ -10,6 +10,7 @@
 #include "../clock.h"
 #include "../options.h"
 #include "claims.h"
+#include "held.h"
 #include "outgoing.h"
 
 /* Below this, copying the rest is cheaper than giving the worker's buffer away. */
@@ -18,6 +19,8 @@
 struct unsent {
     uv_write_t request;
     struct ebb_buf sending, waiting;
+    struct held *held;    /* what the write under way sends besides `sending`, or NULL */
+    size_t lost_bytes;    /* of that, values that no key has any more */
     size_t counted_bytes; /* what counters.output_bytes holds for all of this */
     size_t left_bytes;    /* of the write under way, at the last look */
     int64_t progress_ms;  /* when that became less, as far as was seen */
@@ -26,7 +29,8 @@ struct unsent {
 static void count(struct connection *connection)
 {
     struct unsent *unsent = connection->unsent;
-    size_t bytes = sizeof(*unsent) + unsent->sending.capacity + unsent->waiting.capacity;
+    size_t bytes = sizeof(*unsent) + unsent->sending.capacity + unsent->waiting.capacity +
+                   (unsent->held ? sizeof(*unsent->held) : 0);
     counter_add(&connection_worker(connection)->counters.output_bytes,
                 bytes - unsent->counted_bytes);
     unsent->counted_bytes = bytes;
@@ -35,7 +39,32 @@ static void count(struct connection *connection)
 
 size_t unsent_bytes(const struct connection *connection)
 {
-    return connection->unsent ? connection->unsent->counted_bytes : 0;
+    const struct unsent *unsent = connection->unsent;
+    return unsent ? unsent->counted_bytes + unsent->lost_bytes : 0;
+}
+
+void unsent_look(struct connection *connection)
+{
+    struct unsent *unsent = connection->unsent;
+    if (!unsent || !unsent->held)
+        return;
+    size_t lost = held_lost_bytes(unsent->held, &connection_worker(connection)->session);
+    if (lost == unsent->lost_bytes)
+        return;
+    unsent->lost_bytes = lost;
+    claims_update(connection);
+}
+
+static void let_go(struct connection *connection)
+{
+    struct worker *worker = connection_worker(connection);
+    struct unsent *unsent = connection->unsent;
+    if (!unsent->held)
+        return;
+    worker->holding_count--;
+    held_release(unsent->held, &worker->session);
+    unsent->held = NULL;
+    unsent->lost_bytes = 0;
 }
 
 int64_t unsent_progress_ms(struct connection *connection, int64_t now_ms)
@@ -57,6 +86,7 @@ void unsent_forget(struct connection *connection)
     struct unsent *unsent = connection->unsent;
     if (!unsent)
         return;
+    let_go(connection);
     ebb_buf_release(&unsent->sending);
     ebb_buf_release(&unsent->waiting);
     count(connection);
@@ -68,6 +98,7 @@ void unsent_destroy(struct connection *connection)
     if (!unsent)
         return;
     counter_add(&connection_worker(connection)->counters.output_bytes, -unsent->counted_bytes);
+    let_go(connection);
     ebb_buf_release(&unsent->sending);
     ebb_buf_release(&unsent->waiting);
     free(unsent);
@@ -112,8 +143,11 @@ static void start_write(struct connection *connection)
     struct unsent *unsent = connection->unsent;
     struct ebb_buf *sending = &unsent->sending;
     uv_buf_t part = {.base = ebb_buf_data(sending), .len = ebb_buf_len(sending)};
+    const uv_buf_t *pieces = unsent->held ? unsent->held->pieces : &part;
+    unsigned count = unsent->held ? unsent->held->count : 1;
     unsent->request.data = connection;
-    int error = uv_write(&unsent->request, (uv_stream_t *)&connection->tcp, &part, 1, on_written);
+    int error =
+        uv_write(&unsent->request, (uv_stream_t *)&connection->tcp, pieces, count, on_written);
     if (error < 0)
         close_broken(connection, error);
 }
@@ -128,7 +162,9 @@ static void on_written(uv_write_t *request, int status)
         return;
     }
     struct unsent *unsent = connection->unsent;
-    count_sent(connection, ebb_buf_len(&unsent->sending));
+    count_sent(connection,
+               ebb_buf_len(&unsent->sending) + (unsent->held ? unsent->held->bytes : 0));
+    let_go(connection);
     client_note(connection->client.last_command_ms, clock_unix_ms());
     ebb_buf_release(&unsent->sending);
     if (ebb_buf_len(&unsent->waiting) == 0) {
@@ -159,6 +195,19 @@ static bool move_content(struct ebb_buf *to, struct ebb_buf *from)
     return true;
 }
 
+/* Takes over what is left behind nothing else, with the pins of what need not be copied. */
+static bool take_held(struct connection *connection, const struct outgoing *left)
+{
+    struct worker *worker = connection_worker(connection);
+    struct unsent *unsent = connection->unsent;
+    unsent->held = held_take(left, &worker->splices, &unsent->sending);
+    if (!unsent->held)
+        return false;
+    worker->holding_count++;
+    counter_add(&worker->counters.unspliced_bytes, left->bytes - unsent->held->bytes);
+    return true;
+}
+
 /* Moves or copies what is left into the buffer. Only what is all of the worker's buffer can be
  * moved. */
 static bool take(struct connection *connection, const struct outgoing *left, struct ebb_buf *to)
@@ -184,11 +233,12 @@ static struct unsent *unsent_create(size_t max_bytes)
 
 static void keep(struct connection *connection, const struct outgoing *left)
 {
-    claims_expect(connection, left->bytes);
+    bool is_first = !connection->unsent;
+    size_t in_place = is_first ? held_bytes(left, &connection_worker(connection)->splices) : 0;
+    claims_expect(connection, left->bytes - in_place);
     if (connection->is_closing)
         return;
     size_t max_bytes = connection_output_limit(connection);
-    bool is_first = !connection->unsent;
     if (is_first)
         connection->unsent = unsent_create(max_bytes);
     struct unsent *unsent = connection->unsent;
@@ -201,7 +251,10 @@ static void keep(struct connection *connection, const struct outgoing *left)
         close_over_limit(connection);
         return;
     }
-    if (!take(connection, left, is_first ? &unsent->sending : &unsent->waiting)) {
+    bool is_taken = in_place > 0
+                        ? take_held(connection, left)
+                        : take(connection, left, is_first ? &unsent->sending : &unsent->waiting);
+    if (!is_taken) {
         close_without_memory(connection);
         return;
     }
@@ -209,7 +262,10 @@ static void keep(struct connection *connection, const struct outgoing *left)
     claims_update(connection);
     if (connection->is_closing)
         return;
-    size_t soft_bytes = claims_are_tight(connection_worker(connection)) ? 0 : CONNECTION_SOFT_BYTES;
+    /* Behind long values others would have to be copied. */
+    const struct worker *worker = connection_worker(connection);
+    bool is_tight = unsent->held || worker->splices.count > 0 || claims_are_tight(worker);
+    size_t soft_bytes = is_tight ? 0 : CONNECTION_SOFT_BYTES;
     if (total > soft_bytes && !connection->is_paused) {
         connection->is_paused = true;
         uv_read_stop((uv_stream_t *)&connection->tcp);

@@ -15,8 +15,10 @@ void unsent_send(struct connection *connection, size_t at, size_t bytes);
 /* When the socket last took some of what waits, unix ms, as far as these calls have seen; 0:
  * nothing waits. */
 int64_t unsent_progress_ms(struct connection *connection, int64_t now_ms);
-/* The memory it holds. */
+/* The memory it holds: buffers, and values that it alone still wants. */
 size_t unsent_bytes(const struct connection *connection);
+/* Once a second: looks which of the values it holds have been replaced or deleted. */
+void unsent_look(struct connection *connection);
 /* Frees its content; the connection has been closed. */
 void unsent_forget(struct connection *connection);
 /* Frees it, when the connection goes. */

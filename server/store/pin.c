@@ -22,3 +22,12 @@ void store_unpin(struct store_session *session, const struct store_pin *pins, si
         ebb_unpin(session->store->shards[pins[i].shard].items, pins[i].ref);
     store_leave(session);
 }
+
+size_t store_pin_bytes_lost(struct store_session *session, const struct store_pin *pin)
+{
+    store_enter_shards(session, UINT64_C(1) << pin->shard);
+    const struct ebb_heap *items = session->store->shards[pin->shard].items;
+    size_t bytes = ebb_is_live(items, pin->ref) ? 0 : ebb_pinned_bytes(items, pin->ref);
+    store_leave(session);
+    return bytes;
+}

@@ -196,6 +196,9 @@ bool store_pin(struct store_session *session, const struct store_key *key,
 /* Enters the shards itself and leaves everything. */
 void store_unpin(struct store_session *session, const struct store_pin *pins, size_t count);
 
+/* What a pin keeps that no key has any more; 0 while one has. Leaves everything. */
+size_t store_pin_bytes_lost(struct store_session *session, const struct store_pin *pin);
+
 /* ---- watching keys ---- */
 
 /* One key watched by one owner; the memory is the owner's, the fields are the store's. */

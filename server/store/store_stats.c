@@ -16,6 +16,7 @@ static void add_heap(struct ebb_heap_stats *sum, const struct ebb_heap *heap)
     sum->large_bytes += stats.large_bytes;
     sum->pinned_spans += stats.pinned_spans;
     sum->pinned_bytes += stats.pinned_bytes;
+    sum->freed_pinned_bytes += stats.freed_pinned_bytes;
     sum->reclaimable_bytes += stats.reclaimable_bytes;
     sum->allocations += stats.allocations;
     sum->frees += stats.frees;

@@ -25,12 +25,13 @@ struct memory_facts {
     size_t limit_bytes; /* 0: none */
     size_t resident_peak_bytes, live_peak_bytes;
     size_t items, clients;
-    size_t unread_bytes, unfinished_bytes;     /* room of buffers for clients' replies, commands */
+    size_t unread_bytes,
+        unfinished_bytes; /* clients' replies (what only they want of values too), commands */
     struct memory_fact parts[FACTS_PARTS_MAX]; /* they add up to resident_bytes */
     unsigned part_count;
-    int64_t skew_bytes;            /* what was claimed for them, minus what is resident */
-    size_t reclaimable_bytes;      /* what compaction could free now */
-    size_t pinned_bytes;           /* of spans that can't move at this moment */
+    int64_t skew_bytes;       /* what was claimed for them, minus what is resident */
+    size_t reclaimable_bytes; /* what compaction could free now */
+    size_t pinned_bytes;      /* of spans that can't move at this moment, and are still wanted */
     size_t idle_bytes, keep_bytes; /* free and resident; of these, kept for demand to come */
     double window_seconds;         /* how far back trim looks for it */
     double follow_lag_seconds;

@@ -432,7 +432,7 @@ def a_hangup_opens_the_log_anew(t):
 def who_is_closed_for_a_limit_is_told(t):
     """One line a second at most, with the setting's name; the lines add up to the clients."""
     server = t.start("--threads=1", "--client-output-limit=1mb", "--client-query-buffer-limit=1mb")
-    t.resp(server).call("SET", "k", "v" * 100000)
+    t.resp(server).call("SET", "k", "v" * 10000)
     line = re.compile(r" warning +closing client \d+ \(127\.0\.0\.1:\d+\), which is over "
                       r"([a-z-]+), 1048576 bytes(?:; (\d+) others since the last such line)?$",
                       re.MULTILINE)
@@ -443,7 +443,7 @@ def who_is_closed_for_a_limit_is_told(t):
     def close(count):
         for number in range(closed() + 1, closed() + count + 1):
             client = t.resp(server, receive_bytes=4096)  # who looked whether it is closed would read
-            client.send(talk.command("GET", "k") * 200)
+            client.send(talk.command("GET", "k") * 2000)
             within(5, lambda: closed() == number, "20 MB unread and still served")
 
     def count(text):

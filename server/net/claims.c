@@ -74,11 +74,17 @@ static void go_on(struct connection *connection)
     connection_read_on(connection);
 }
 
-/* Lets those go on for whom there is room, in the order of the ring; `is_forced` at least one. */
+/* Lets those go on for whom there is room, in the order of the ring; `is_forced` at least one. Who
+ * goes on may make others go, whose room is for those behind: that is not another call of this, or
+ * ten thousand of them would be as many on the stack. */
 static void wake(struct worker *worker, bool is_forced)
 {
     struct connection *connection = worker->connections;
-    for (size_t left = worker->connection_count; left > 0 && worker->waiting_count > 0; left--) {
+    if (worker->is_waking)
+        return;
+    worker->is_waking = true;
+    for (size_t left = worker->connection_count;
+         left > 0 && worker->waiting_count > 0 && connection != NULL; left--) {
         struct connection *next = connection->next;
         size_t need = connection->pending ? connection->pending->need_bytes : 0;
         size_t others = total_bytes(worker) - connection->claim_bytes;
@@ -87,9 +93,11 @@ static void wake(struct worker *worker, bool is_forced)
             worker->connections = next; /* the next time those behind have their turn */
             go_on(connection);
             is_forced = false;
+            next = worker->connections; /* that one may have gone */
         }
         connection = next;
     }
+    worker->is_waking = false;
 }
 
 bool claims_admit(struct connection *connection, size_t need_bytes)

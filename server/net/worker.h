@@ -85,6 +85,7 @@ struct worker {
     size_t share_bytes;                /* of each in it: what one read may take */
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
     size_t holding_count;              /* of them: hold values of the store, by held.h */
+    bool is_waking;                    /* those that wait are being looked at */
 
     char *in;              /* WORKER_IN_BYTES, there only while in use */
     size_t in_used;        /* of it, by what is gathered */

@@ -81,15 +81,17 @@ def growing_has_no_peak(t):
     hold_to_bounds(t, run(t, "growth", "--items", "500000"), ["high_ratio", "over_idle_bytes"])
 
 
-HALF_A_COMMAND = b"*3\r\n$3\r\nSET\r\n$5\r\nnever\r\n$70000\r\n" + b"x" * 65536
+# Of at most 64 KiB: longer commands wait for each other, and are not read meanwhile.
+HALF_A_COMMAND = b"*3\r\n$3\r\nSET\r\n$5\r\nnever\r\n$65480\r\n" + b"x" * 65400
+HALF_A_LONG_COMMAND = b"*3\r\n$3\r\nSET\r\n$5\r\nnever\r\n$70000\r\n" + b"x" * 65536
 FOLLOW_SECONDS = 5
 
 
-def connect_and_send(server, count):
+def connect_and_send(server, count, half=HALF_A_COMMAND):
     sockets = []
     for _ in range(count):
         sockets.append(socket.create_connection(("127.0.0.1", server.resp_port)))
-        sockets[-1].sendall(HALF_A_COMMAND)
+        sockets[-1].sendall(half)
     return sockets
 
 
@@ -124,6 +126,26 @@ def clients_come_and_go(t, count):
 @case(limit=120)
 def ten_thousand_clients_leave_nothing_behind(t):
     clients_come_and_go(t, 10000 // SCALE)
+
+
+@case(limit=120)
+def thousands_that_wait_for_each_other_do_not_pile_up(t):
+    """More of them than may send at once, and none ever ends: they are closed, others served."""
+    count, cap = 3000 // SCALE, 16 * MIB
+    if resource.getrlimit(resource.RLIMIT_NOFILE)[0] < count + 200:
+        raise Skipped("the limit of open files is too low for %d clients" % count)
+    server = t.start("--maxmemory-clients=%d" % cap)
+    client = t.resp(server)
+    sockets = connect_and_send(server, count, HALF_A_LONG_COMMAND)
+    closed = within(30, lambda: server.metrics().one("ebb_connections_closed_total",
+                                                     reason="clients_limit"), "nobody is closed")
+    for number in range(100):
+        equal(client.call("SET", "k%d" % number, "v"), "OK", "others are served")
+    within(20, lambda: server.metrics().one("ebb_memory_clients_bytes") <= cap, "they hold more")
+    t.measured("the first were closed after %.1f s" % closed)
+    for connection in sockets:
+        connection.close()
+    within(20, lambda: server.metrics().one("ebb_memory_clients_bytes") < MIB, "they hold some")
 
 
 @case(limit=60)

@@ -202,13 +202,13 @@ bool arena_retire(struct ebb_pool *pool, uint32_t index)
     if (!arena->is_ready || arena->free_pages != ARENA_PAGES || arena->idle_pages > 0)
         return false;
     size_t trimmed = bits_count(arena->trimmed, 0, ARENA_PAGES);
-    size_t pages = arena_metadata_pages(pool, index), spare = arena_spare_pages(pool, index);
     uint64_t trimmed_ms = arena->trimmed_ms;
-    if (pool->os.discard(pool->os.context, arena, ARENA_STRIDE) != 0)
+    uncount_metadata(pool, index);
+    if (pool->os.discard(pool->os.context, arena, ARENA_STRIDE) != 0) {
+        count_metadata(pool, index);
         return false; /* else all of it is zero, and that is what an arena not ready looks like */
+    }
     pool->retired[index] = trimmed_ms * RETIRED_PAGES + trimmed;
     pool->trimmed_pages -= trimmed;
-    pool->metadata_pages -= pages;
-    pool->spare_metadata_pages -= spare;
     return true;
 }

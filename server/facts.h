@@ -25,8 +25,8 @@ struct memory_facts {
     size_t limit_bytes; /* 0: none */
     size_t resident_peak_bytes, live_peak_bytes;
     size_t items, clients;
-    size_t unread_bytes,
-        unfinished_bytes; /* clients' replies (what only they want of values too), commands */
+    size_t unread_bytes;     /* room of buffers for replies, and values that only clients want */
+    size_t unfinished_bytes; /* room of buffers for commands */
     struct memory_fact parts[FACTS_PARTS_MAX]; /* they add up to resident_bytes */
     unsigned part_count;
     int64_t skew_bytes;       /* what was claimed for them, minus what is resident */

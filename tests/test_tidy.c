@@ -15,8 +15,7 @@
 #include "support/rng.h"
 #include "support/twin.h"
 
-#define OBJECTS 20000u /* of a heap; of many sizes, so that spans are short and many */
-#define BYTES   EBB_PAGE_BYTES
+#define OBJECTS 20000u           /* of a heap; of many sizes, so that spans are short and many */
 #define NO_END  (UINT64_MAX / 2) /* a slice without a deadline */
 #define SLICES  100000u
 #ifdef EBB_HARD
@@ -76,6 +75,13 @@ static void thin_out(struct bench *bench, struct rng *rng)
         for (unsigned t = 0; t < 2; t++)
             if (!rng_once_in(rng, 20))
                 twin_free(&bench->twins[t], n);
+}
+
+static void fill_and_thin_out(struct bench *bench, const char *name)
+{
+    struct rng rng = rng_start(name);
+    fill(bench);
+    thin_out(bench, &rng);
 }
 
 static size_t tidy(struct bench *bench, unsigned t, uint64_t max_ns)
@@ -150,10 +156,8 @@ static void due_times_and_pins_go_with_their_spans(void **state)
 static void a_heap_moves_its_own_descriptors_alone(void **state)
 {
     struct bench *bench = *state;
-    struct rng rng = rng_start("own");
     span_id spans[OBJECTS];
-    fill(bench);
-    thin_out(bench, &rng);
+    fill_and_thin_out(bench, "own");
     const struct twin *other = &bench->twins[1];
     for (size_t n = 0; n < OBJECTS; n++)
         spans[n] = twin_has(other, n) ? pool_find(bench->pool, other->objects[n].ref) : 0;
@@ -169,9 +173,7 @@ static void a_heap_moves_its_own_descriptors_alone(void **state)
 static void a_slice_ends_in_time(void **state)
 {
     struct bench *bench = *state;
-    struct rng rng = rng_start("slice");
-    fill(bench);
-    thin_out(bench, &rng);
+    fill_and_thin_out(bench, "slice");
     bench->fake.tick_ns = 100;
     assert_true(tidy(bench, 0, 1) > 3); /* an arena a slice */
     bench->fake.tick_ns = 0;
@@ -182,9 +184,7 @@ static void a_slice_ends_in_time(void **state)
 static void metadata_that_cannot_be_given_back_is_still_counted(void **state)
 {
     struct bench *bench = *state;
-    struct rng rng = rng_start("fail");
-    fill(bench);
-    thin_out(bench, &rng);
+    fill_and_thin_out(bench, "fail");
     size_t before = metadata_bytes(bench);
     fake_os_fail(&bench->fake, FAKE_DISCARD, 1, 1000);
     tidy_both(bench);

@@ -17,6 +17,8 @@
 #define VALUE_BYTES 100u
 #define SCRAPE_MS   10
 
+static const char title[] = "depth 32: ops/s with 100 scrapes/s against none";
+
 struct scraper {
     pthread_t thread;
     const struct proc *proc;
@@ -95,13 +97,13 @@ static void report_turn(struct turn *turn, unsigned rounds, const char *row, str
     report_add(report, "main thread_percent", spread_of(turn->main_percent, rounds).median);
 }
 
-/* The same rounds, with the main thread on those processors. */
+/* All rounds; is_apart: with the main thread on the driver's processor. */
 static void play_rounds(const struct plan *plan, const struct proc *proc, const struct load *load,
-                        const cpu_set_t *main_cpus, struct report *report, struct reach *reach)
+                        bool is_apart, struct report *report, struct reach *reach)
 {
     static struct turn alone, scraped;
     double ratios[PLAN_ROUNDS_MAX];
-    bool is_apart = main_cpus == &plan->cores.driver;
+    const cpu_set_t *main_cpus = is_apart ? &plan->cores.driver : &plan->cores.server;
     const char *where = is_apart ? ", main thread apart" : "";
     char row[2][64];
     if (sched_setaffinity(proc->pid, sizeof *main_cpus, main_cpus) != 0)
@@ -119,8 +121,7 @@ static void play_rounds(const struct plan *plan, const struct proc *proc, const 
     report_turn(&alone, plan->rounds, row[0], report);
     report_turn(&scraped, plan->rounds, row[1], report);
     struct reach_line *line =
-        reach_at_least(reach, spread_of(ratios, plan->rounds), 0.99,
-                       "depth 32: ops/s with 100 scrapes/s against none%s", where);
+        reach_at_least(reach, spread_of(ratios, plan->rounds), 0.99, "%s%s", title, where);
     snprintf(line->note, sizeof line->note,
              is_apart ? "main thread, driver and scraper on one processor"
                       : "worker and main thread on one processor");
@@ -133,7 +134,7 @@ void scene_scrapes(const struct plan *plan, struct report *report, struct reach 
 {
     const struct plan_server *server = plan_find(plan, "ebb");
     if (server == NULL) {
-        reach_open(reach, "no ebb", "depth 32: ops/s with 100 scrapes/s against none");
+        reach_open(reach, "no ebb", "%s", title);
         return;
     }
     struct proc proc;
@@ -151,8 +152,8 @@ void scene_scrapes(const struct plan *plan, struct report *report, struct reach 
     report->topic = "scrapes, depth 32, 100 B";
     report->phase = "";
     report->is_bound = false;
-    play_rounds(plan, &proc, &load, &plan->cores.server, report, reach);
-    play_rounds(plan, &proc, &load, &plan->cores.driver, report, reach);
+    play_rounds(plan, &proc, &load, false, report, reach);
+    play_rounds(plan, &proc, &load, true, report, reach);
     proc_stop(&proc);
     load_release(&load);
     report_print_topic(report, report->topic);

@@ -213,7 +213,7 @@ void claims_release(struct connection *connection)
 static void look_at_held(struct worker *worker)
 {
     struct connection *connection = worker->connections;
-    for (size_t left = worker->connection_count; left > 0 && connection; left--) {
+    for (size_t left = worker->connection_count; left > 0; left--) {
         struct connection *next = connection->next;
         unsent_look(connection);
         connection = next;

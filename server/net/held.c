@@ -4,31 +4,24 @@
 
 #include <stdlib.h>
 
-/* The splice that a piece is what is left of; splices->count if it is of the reply buffer. */
-static unsigned splice_of(const struct splices *splices, const uv_buf_t *piece)
+/* The splice that the piece is what is left of, if that is to be held; else splices->count. */
+static unsigned held_splice(const struct splices *splices, const uv_buf_t *piece)
 {
-    unsigned i = 0;
-    while (i < splices->count && (piece->base < splices->list[i].data ||
-                                  piece->base >= splices->list[i].data + splices->list[i].len))
-        i++;
+    unsigned i = piece->len < HELD_LEAST_BYTES ? splices->count : 0;
+    for (; i < splices->count; i++) {
+        const struct splice *splice = &splices->list[i];
+        if (piece->base >= splice->data && piece->base < splice->data + splice->len)
+            return splice->len > HELD_VALUE_BYTES ? i : splices->count;
+    }
     return i;
-}
-
-static bool is_held(const struct splices *splices, const uv_buf_t *piece)
-{
-    if (piece->len < HELD_LEAST_BYTES)
-        return false;
-    unsigned splice = splice_of(splices, piece);
-    return splice < splices->count && splices->list[splice].len > HELD_VALUE_BYTES;
 }
 
 size_t held_bytes(const struct outgoing *left, const struct splices *splices)
 {
     size_t bytes = 0;
-    if (splices->count == 0)
-        return 0;
     for (unsigned i = left->first; i < left->count; i++)
-        bytes += is_held(splices, &left->pieces[i]) ? left->pieces[i].len : 0;
+        if (held_splice(splices, &left->pieces[i]) < splices->count)
+            bytes += left->pieces[i].len;
     return bytes;
 }
 
@@ -51,12 +44,11 @@ struct held *held_take(const struct outgoing *left, struct splices *splices, str
     held->count = held->pin_count = 0;
     for (unsigned i = left->first; i < left->count; i++) {
         const uv_buf_t *piece = &left->pieces[i];
-        if (is_held(splices, piece)) {
-            held->pins[held->pin_count++] = splices_take(splices, splice_of(splices, piece));
-            held->pieces[held->count++] = *piece;
-        } else {
-            held->pieces[held->count++] = copied(copy, piece);
-        }
+        unsigned splice = held_splice(splices, piece);
+        bool is_held = splice < splices->count;
+        if (is_held)
+            held->pins[held->pin_count++] = splices_take(splices, splice);
+        held->pieces[held->count++] = is_held ? *piece : copied(copy, piece);
     }
     return held;
 }

@@ -233,8 +233,9 @@ static struct unsent *unsent_create(size_t max_bytes)
 
 static void keep(struct connection *connection, const struct outgoing *left)
 {
+    const struct worker *worker = connection_worker(connection);
     bool is_first = !connection->unsent;
-    size_t in_place = is_first ? held_bytes(left, &connection_worker(connection)->splices) : 0;
+    size_t in_place = is_first ? held_bytes(left, &worker->splices) : 0;
     claims_expect(connection, left->bytes - in_place);
     if (connection->is_closing)
         return;
@@ -263,7 +264,6 @@ static void keep(struct connection *connection, const struct outgoing *left)
     if (connection->is_closing)
         return;
     /* Behind long values others would have to be copied. */
-    const struct worker *worker = connection_worker(connection);
     bool is_tight = unsent->held || worker->splices.count > 0 || claims_are_tight(worker);
     size_t soft_bytes = is_tight ? 0 : CONNECTION_SOFT_BYTES;
     if (total > soft_bytes && !connection->is_paused) {

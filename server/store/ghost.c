@@ -27,9 +27,15 @@ size_t ghost_bytes(const struct ghost *ghost)
     return (size_t)ghost->count * sizeof *ghost->buckets;
 }
 
+/* Which of so many buckets. */
+static size_t place_of(uint32_t count, uint64_t hash)
+{
+    return (hash & UINT32_MAX) * count >> 32;
+}
+
 static struct ghost_bucket *bucket_of(const struct ghost *ghost, uint64_t hash)
 {
-    return ghost->buckets + ((hash & UINT32_MAX) * ghost->count >> 32);
+    return ghost->buckets + place_of(ghost->count, hash);
 }
 
 /* Of bits that do not choose the bucket. */
@@ -43,9 +49,7 @@ static uint16_t print_of(uint64_t hash)
 __attribute__((no_sanitize("thread"))) void ghost_expect(const struct ghost *ghost, uint64_t hash)
 {
     if (ghost->count > 0)
-        __builtin_prefetch((const char *)ghost->buckets +
-                           ((hash & UINT32_MAX) * ghost->count >> 32) *
-                               sizeof(struct ghost_bucket));
+        __builtin_prefetch(ghost->buckets + place_of(ghost->count, hash));
 }
 
 static void put(struct ghost *ghost, uint64_t hash)

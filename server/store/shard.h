@@ -57,7 +57,6 @@ struct slices {
     uint64_t count, ns, max_ns;
 };
 
-/* Who is evicted when; victim.c. */
 /* Random numbers that say where a sample is looked for. */
 struct draw {
     uint64_t segments[2], slot;
@@ -70,6 +69,7 @@ struct chosen {
     uint32_t prefix, slot;
 };
 
+/* Who is evicted when; victim.c. */
 struct evictor {
     struct use_clocks clocks;
     struct draw draw; /* the next one */

@@ -19,7 +19,7 @@ fi
 
 for target in $targets; do
     name=fuzz_$target
-    source=tests/fuzz/${name%_hard}.c
+    source=tests/fuzz/fuzz_${target%_hard}.c
     case $name in
     fuzz_alloc*) # the twin without the fuzzer's counters: they are no news, and cost most of the time
         constants=$([ "$name" = fuzz_alloc ] || echo -DEBB_HARD)
@@ -34,9 +34,9 @@ for target in $targets; do
     # shellcheck disable=SC2086
     clang -std=c11 -O1 -g -D_GNU_SOURCE -fsanitize=fuzzer,address,undefined \
         -fno-sanitize-recover=undefined "$source" $parts -lm -lpthread -o "$out/$name"
-    mkdir -p "$out/corpus-${name#fuzz_}"
-    seeds=tests/fuzz/corpus/$(basename "$source" .c | sed 's/^fuzz_//')
+    mkdir -p "$out/corpus-$target"
+    seeds=tests/fuzz/corpus/${target%_hard}
     "$out/$name" -max_total_time="$seconds" -print_final_stats=0 -artifact_prefix="$out/" \
-        -verbosity=0 "$out/corpus-${name#fuzz_}" $([ -d "$seeds" ] && echo "$seeds")
+        -verbosity=0 "$out/corpus-$target" $([ -d "$seeds" ] && echo "$seeds")
 done
 echo "fuzz: no findings"

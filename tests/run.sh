@@ -55,6 +55,29 @@ unit() { # unit BUILD [NAME]
     done
 }
 
+# Those of several builds side by side, shown one after another.
+units_together() { # units_together BUILD...
+    local folder build ok bad skip
+    folder=$(mktemp -d)
+    for build in "$@"; do
+        mkdir -p "$folder/$build"
+        (
+            passed=0 failed=0 skipped=0 log="$folder/$build/log"
+            unit "$build" >"$folder/$build/shown"
+            echo "$passed $failed $skipped" >"$folder/$build/counts"
+        ) &
+    done
+    wait
+    for build in "$@"; do
+        cat "$folder/$build/shown"
+        read -r ok bad skip <"$folder/$build/counts" || { ok=0 bad=1 skip=0; }
+        passed=$((passed + ok))
+        failed=$((failed + bad))
+        skipped=$((skipped + skip))
+    done
+    rm -rf "$folder"
+}
+
 # What the tests are told of a build: sizes are divided by `scale`; see README.md for no_rss.
 judge_build() { # judge_build BUILD
     scale=1 no_rss=""
@@ -87,9 +110,8 @@ clients() { # clients BUILD [NAME]
 
 case ${1:-} in
 test)
-    unit build
-    unit build/asan
-    unit build/hard
+    unit build # alone: some measure
+    units_together build/asan build/hard
     for program in build/tsan/tests/test_*_threads; do
         [ -x "$program" ] && run_tap "tsan: $(basename "$program")" timeout 300 \
             env CMOCKA_MESSAGE_OUTPUT=TAP "$program"

@@ -150,6 +150,13 @@ struct told {
     size_t count[3];
 };
 
+static uint64_t unix_ms;
+
+static uint64_t read_unix_ms(void)
+{
+    return unix_ms;
+}
+
 static void note(void *context, enum store_work work, uint64_t ns)
 {
     assert_true(ns >= 1);
@@ -173,6 +180,7 @@ static void the_store_tells_of_work(void **state)
     struct store_config config = {.shard_count = 1,
                                   .database_count = 1,
                                   .reserve_bytes = (size_t)1 << 30,
+                                  .now_ms = read_unix_ms,
                                   .slow = note,
                                   .slow_context = &told};
     struct store_limit limit = {.pool_bytes = (size_t)4 << 20,
@@ -181,6 +189,7 @@ static void the_store_tells_of_work(void **state)
                                 .order = USE_LRU};
     struct store *store;
     struct store_session session;
+    unix_ms = WORLD_NOW_MS;
     assert_int_equal(store_create(&store, &config), STORE_OK);
     store_session_init(&session, store);
     for (unsigned i = 0; i < 2000; i++)
@@ -191,6 +200,8 @@ static void the_store_tells_of_work(void **state)
     assert_int_equal(told.count[STORE_WORK_EXPIRE] + told.count[STORE_WORK_COMPACT], 0);
     store_set_slow(store, 1);
     store_set_limit(store, &limit);
+    unix_ms += 1000; /* now they expire */
+    session.now_ms = (int64_t)unix_ms;
     for (unsigned i = 0; i < 20000; i++)
         put(&session, i, 1000, 0);
     store_purge(&session);

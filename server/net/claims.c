@@ -124,16 +124,13 @@ static size_t greed(const struct connection *connection, int64_t now_ms)
            (is_stalled && !connection->is_waiting ? input_bytes(connection) : 0);
 }
 
-static struct connection *greediest(const struct worker *worker, int64_t now_ms)
+static size_t greatest_greed(const struct worker *worker, int64_t now_ms)
 {
-    struct connection *most = NULL, *connection = worker->connections;
-    size_t most_bytes = 0;
+    const struct connection *connection = worker->connections;
+    size_t most = 0;
     for (size_t left = worker->connection_count; left > 0; left--) {
         size_t bytes = greed(connection, now_ms);
-        if (bytes > most_bytes) {
-            most = connection;
-            most_bytes = bytes;
-        }
+        most = bytes > most ? bytes : most;
         connection = connection->next;
     }
     return most;
@@ -149,23 +146,49 @@ static bool is_alone(const struct worker *worker, const struct connection *conne
 }
 
 /* `current` is being run: its input is still needed. */
+static void close_greedy(struct worker *worker, struct connection *connection,
+                         const struct connection *current)
+{
+    log_write(worker->config.log, LOG_VERBOSE,
+              "clients hold %zu KiB in buffers, of %zu KiB at most (maxmemory-clients): closing "
+              "client %llu, which holds %zu KiB",
+              total_bytes(worker) >> 10, cap_bytes(worker) >> 10,
+              (unsigned long long)connection->client.id, connection->claim_bytes >> 10);
+    connection_close(connection, CLOSE_CLIENTS_LIMIT);
+    unsent_forget(connection);
+    if (connection != current)
+        connection_forget_input(connection);
+}
+
+/* Closes who is held at least so much against, until clients hold less. false: nobody is to go. */
+static bool close_greediest(struct worker *worker, const struct connection *current, size_t least,
+                            int64_t now_ms)
+{
+    struct connection *connection = worker->connections;
+    for (size_t left = worker->connection_count; left > 0; left--) {
+        struct connection *next = connection->next;
+        if (greed(connection, now_ms) >= least) {
+            if (is_alone(worker, connection, now_ms))
+                return false;
+            close_greedy(worker, connection, current);
+            /* Who goes on in its place may have made others go. */
+            if (total_bytes(worker) <= full_bytes(worker) || next->is_closing)
+                return true;
+        }
+        connection = next;
+    }
+    return true;
+}
+
+/* Who is within an eighth of the greediest is as greedy: so thousands that hold the same, or
+ * nearly, are looked at once and not once for each of them. */
 static void relieve(struct worker *worker, const struct connection *current)
 {
     int64_t now_ms = total_bytes(worker) > full_bytes(worker) ? clock_unix_ms() : 0;
     while (total_bytes(worker) > full_bytes(worker)) {
-        struct connection *most = greediest(worker, now_ms);
-        if (!most || is_alone(worker, most, now_ms))
+        size_t most = greatest_greed(worker, now_ms);
+        if (most == 0 || !close_greediest(worker, current, most - most / 8, now_ms))
             return;
-        log_write(
-            worker->config.log, LOG_VERBOSE,
-            "clients hold %zu KiB in buffers, of %zu KiB at most (maxmemory-clients): closing "
-            "client %llu, which holds %zu KiB",
-            total_bytes(worker) >> 10, cap_bytes(worker) >> 10, (unsigned long long)most->client.id,
-            most->claim_bytes >> 10);
-        connection_close(most, CLOSE_CLIENTS_LIMIT);
-        unsent_forget(most);
-        if (most != current)
-            connection_forget_input(most);
     }
 }
 

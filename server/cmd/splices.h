@@ -54,7 +54,8 @@ void splices_add(struct splices *splices, const struct ebb_buf *out, const char 
 void splices_rewind(struct splices *splices, size_t len);
 /* So many bytes have been taken off the front of the reply buffer, and no splice was in them. */
 void splices_consume(struct splices *splices, size_t bytes);
-/* Gives one of them away with its pin, which is the caller's from then on. */
+/* Gives one of them away with its pin, which is the caller's from then on; the last one takes its
+ * number. */
 struct store_pin splices_take(struct splices *splices, unsigned number);
 /* The replies have been flushed: takes the pins away. Leaves all shards. */
 void splices_release(struct splices *splices, struct store_session *session);

@@ -4,23 +4,19 @@
 
 #include <stdlib.h>
 
-/* The splice that the piece is what is left of, if that is to be held; else splices->count. */
-static unsigned held_splice(const struct splices *splices, const uv_buf_t *piece)
+/* Whether the piece is what is left of a value that is to be held. */
+static bool is_held(const struct outgoing *left, unsigned piece, const struct splices *splices)
 {
-    unsigned i = piece->len < HELD_LEAST_BYTES ? splices->count : 0;
-    for (; i < splices->count; i++) {
-        const struct splice *splice = &splices->list[i];
-        if (piece->base >= splice->data && piece->base < splice->data + splice->len)
-            return splice->len > HELD_VALUE_BYTES ? i : splices->count;
-    }
-    return i;
+    unsigned splice = left->splices[piece];
+    return splice != OUTGOING_BUFFER && left->pieces[piece].len >= HELD_LEAST_BYTES &&
+           splices->list[splice].len > HELD_VALUE_BYTES;
 }
 
 size_t held_bytes(const struct outgoing *left, const struct splices *splices)
 {
     size_t bytes = 0;
     for (unsigned i = left->first; i < left->count; i++)
-        if (held_splice(splices, &left->pieces[i]) < splices->count)
+        if (is_held(left, i, splices))
             bytes += left->pieces[i].len;
     return bytes;
 }
@@ -30,6 +26,14 @@ static uv_buf_t copied(struct ebb_buf *copy, const uv_buf_t *piece)
     size_t at = ebb_buf_len(copy);
     ebb_buf_add(copy, piece->base, piece->len);
     return (uv_buf_t){.base = ebb_buf_data(copy) + at, .len = piece->len};
+}
+
+/* From the last on: taking one changes the numbers of those behind it alone. */
+static void take_pins(struct held *held, const struct outgoing *left, struct splices *splices)
+{
+    for (unsigned i = left->count; i-- > left->first;)
+        if (is_held(left, i, splices))
+            held->pins[held->pin_count++] = splices_take(splices, left->splices[i]);
 }
 
 struct held *held_take(const struct outgoing *left, struct splices *splices, struct ebb_buf *copy)
@@ -44,12 +48,9 @@ struct held *held_take(const struct outgoing *left, struct splices *splices, str
     held->count = held->pin_count = 0;
     for (unsigned i = left->first; i < left->count; i++) {
         const uv_buf_t *piece = &left->pieces[i];
-        unsigned splice = held_splice(splices, piece);
-        bool is_held = splice < splices->count;
-        if (is_held)
-            held->pins[held->pin_count++] = splices_take(splices, splice);
-        held->pieces[held->count++] = is_held ? *piece : copied(copy, piece);
+        held->pieces[held->count++] = is_held(left, i, splices) ? *piece : copied(copy, piece);
     }
+    take_pins(held, left, splices);
     return held;
 }
 

@@ -2,10 +2,11 @@
 /* outgoing.c: see outgoing.h. Called by unsent.c. */
 #include "outgoing.h"
 
-static void add(struct outgoing *outgoing, const char *data, size_t len)
+static void add(struct outgoing *outgoing, unsigned splice, const char *data, size_t len)
 {
     if (len == 0)
         return;
+    outgoing->splices[outgoing->count] = (uint8_t)splice;
     outgoing->pieces[outgoing->count++] = (uv_buf_t){.base = (char *)(uintptr_t)data, .len = len};
     outgoing->bytes += len;
 }
@@ -19,11 +20,11 @@ void outgoing_splice(struct outgoing *outgoing, const struct ebb_buf *out,
     outgoing->bytes = 0;
     for (unsigned i = 0; i < splices->count; i++) {
         const struct splice *splice = &splices->list[i];
-        add(outgoing, data + at, splice->at - at);
-        add(outgoing, splice->data, splice->len);
+        add(outgoing, OUTGOING_BUFFER, data + at, splice->at - at);
+        add(outgoing, i, splice->data, splice->len);
         at = splice->at;
     }
-    add(outgoing, data + at, ebb_buf_len(out) - at);
+    add(outgoing, OUTGOING_BUFFER, data + at, ebb_buf_len(out) - at);
 }
 
 void outgoing_consume_some(struct outgoing *outgoing, size_t bytes)

@@ -9,8 +9,12 @@
 
 #include "../cmd/splices.h"
 
+#define OUTGOING_BUFFER UINT8_MAX /* a piece of the reply buffer */
+_Static_assert(SPLICES_MAX < OUTGOING_BUFFER, "the numbers of splices and one more");
+
 struct outgoing {
     uv_buf_t pieces[2 * SPLICES_MAX + 1]; /* from `first` on: not sent yet, none of them empty */
+    uint8_t splices[2 * SPLICES_MAX + 1]; /* which of the splices each is, or OUTGOING_BUFFER */
     unsigned first, count;
     size_t bytes; /* not sent yet */
     bool is_part; /* of the reply buffer: the rest of that is for others */
@@ -26,6 +30,7 @@ static inline void outgoing_part(struct outgoing *outgoing, const struct ebb_buf
 {
     outgoing->bytes = bytes;
     outgoing->pieces[0] = (uv_buf_t){.base = ebb_buf_data(out) + at, .len = bytes};
+    outgoing->splices[0] = OUTGOING_BUFFER;
     outgoing->first = 0;
     outgoing->count = bytes > 0;
     outgoing->is_part = true;

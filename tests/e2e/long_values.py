@@ -6,6 +6,7 @@ A value here is a token of 16 bytes again and again, another one each time it is
 two values in one reply are seen.
 """
 
+import os
 import random
 import select
 import threading
@@ -167,6 +168,25 @@ def a_slow_reader_pays_for_what_it_alone_wants(t):
     within(5, lambda: t.server.metrics().one("ebb_memory_clients_bytes") < size // 2,
            "it is counted still")
     holds_no_pin(t.server.metrics(), "when all has been sent")
+
+
+@case(limit=60)
+def parts_of_one_value_wait_together(t):
+    """The whole of it and parts that overlap, long and short, for a client that is slow to read."""
+    path, size = os.path.join(t.folder, "socket"), 250000
+    server, whole = t.start("--unixsocket=" + path), value(5, size)
+    t.resp(server).call("SET", "long", whole)
+    parts = {"G": (0, size), "s": (100, 20099), "l": (20000, 150000), "p": None}
+    for order in ("Gsp", "sGp", "GlGp", "lGlsp", "slslGp", "GGsp"):
+        slow = t.own(talk.Resp(0, path=path))  # takes little before it reads
+        slow.send(b"".join(talk.command("PING") if name == "p" else talk.command(
+            "GETRANGE", "long", parts[name][0], parts[name][1] - 1) for name in order))
+        time.sleep(0.2)
+        for name in order:
+            expected = "PONG" if name == "p" else whole[parts[name][0]:parts[name][1]]
+            true(slow.reply() == expected, "%s of %s came otherwise than it was" % (name, order))
+        slow.close()
+    holds_no_pin(server.metrics(), "when all has been sent")
 
 
 @case(limit=60)

@@ -51,6 +51,7 @@ struct client {
     struct transaction *transaction;      /* MULTI, WATCH; NULL: neither */
     uint32_t queued;                      /* commands between MULTI and EXEC */
     size_t input_bytes, output_bytes;     /* that wait on its connection */
+    size_t queue_bytes;                   /* of `transaction`: commands, keys watched */
     struct client *next, *previous;       /* in clients.h */
     struct mc_dump *dump;                 /* that memcached's client waits for; malloc, NULL */
     struct connection *connection;        /* for the functions below */

@@ -35,6 +35,7 @@ static void count_bytes(struct cmd_context *context)
 
     counter_add(&context->counters->input_bytes, bytes - transaction->counted_bytes);
     transaction->counted_bytes = bytes;
+    client_note(context->client->queue_bytes, bytes);
 }
 
 /* The client's, made when it has none; NULL: no memory. */
@@ -78,6 +79,7 @@ void transaction_end(struct client *client, struct store_session *store, struct 
     free(transaction);
     client->transaction = NULL;
     client_note(client->queued, 0);
+    client_note(client->queue_bytes, 0);
     client_note(client->in_multi, false);
 }
 

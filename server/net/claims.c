@@ -74,26 +74,49 @@ static void go_on(struct connection *connection)
     connection_read_on(connection);
 }
 
+/* What all may hold when there is room for one that waits. */
+static size_t room_at(const struct connection *connection)
+{
+    size_t need = connection->pending ? connection->pending->need_bytes : 0,
+           own = connection->claim_bytes, cap = cap_bytes(connection_worker(connection));
+    if (need > own)
+        return cap > need - own ? cap - (need - own) : 0;
+    return cap > SIZE_MAX - (own - need) ? SIZE_MAX : cap + (own - need);
+}
+
+static void note_waiting(struct worker *worker, const struct connection *connection)
+{
+    size_t room = room_at(connection);
+    worker->wake_bytes = room > worker->wake_bytes ? room : worker->wake_bytes;
+}
+
+static bool may_go_on(const struct connection *connection)
+{
+    const struct worker *worker = connection_worker(connection);
+    return worker->large_count == 0 || total_bytes(worker) <= room_at(connection);
+}
+
 /* Lets those go on for whom there is room, in the order of the ring; `is_forced` at least one. Who
  * goes on may make others go, whose room is for those behind: that is not another call of this, or
  * ten thousand of them would be as many on the stack. */
 static void wake(struct worker *worker, bool is_forced)
 {
     struct connection *connection = worker->connections;
-    if (worker->is_waking)
+    bool is_vain = worker->large_count > 0 && total_bytes(worker) > worker->wake_bytes;
+    if (worker->is_waking || (is_vain && !is_forced))
         return;
     worker->is_waking = true;
+    worker->wake_bytes = 0;
     for (size_t left = worker->connection_count;
          left > 0 && worker->waiting_count > 0 && connection != NULL; left--) {
         struct connection *next = connection->next;
-        size_t need = connection->pending ? connection->pending->need_bytes : 0;
-        size_t others = total_bytes(worker) - connection->claim_bytes;
-        bool may = is_forced || worker->large_count == 0 || others + need <= cap_bytes(worker);
-        if (connection->is_waiting && may) {
+        if (connection->is_waiting && (is_forced || may_go_on(connection))) {
             worker->connections = next; /* the next time those behind have their turn */
             go_on(connection);
             is_forced = false;
             next = worker->connections; /* that one may have gone */
+        } else if (connection->is_waiting) {
+            note_waiting(worker, connection);
         }
         connection = next;
     }
@@ -115,12 +138,16 @@ bool claims_admit(struct connection *connection, size_t need_bytes)
 
 /* ---- who holds too much ---- */
 
-/* What is held against it: replies that it does not read, and a command that does not come. */
+/* What is held against it: replies that it does not read, a transaction that does not end, and a
+ * command that does not come. */
 static size_t greed(const struct connection *connection, int64_t now_ms)
 {
+    const struct worker *worker = connection_worker(connection);
     bool is_stalled = now_ms - connection->client.last_command_ms >= STALLED_MS;
-    size_t unread = unsent_bytes(connection) + connection->coming_bytes;
-    return (unread > CLAIM_LARGE_BYTES ? unread : 0) +
+    bool all_count = total_bytes(worker) > cap_bytes(worker); /* many that hold little each */
+    size_t held =
+        unsent_bytes(connection) + connection->coming_bytes + connection->client.queue_bytes;
+    return (held > CLAIM_LARGE_BYTES || all_count ? held : 0) +
            (is_stalled && !connection->is_waiting ? input_bytes(connection) : 0);
 }
 
@@ -185,11 +212,23 @@ static bool close_greediest(struct worker *worker, const struct connection *curr
 static void relieve(struct worker *worker, const struct connection *current)
 {
     int64_t now_ms = total_bytes(worker) > full_bytes(worker) ? clock_unix_ms() : 0;
+    worker->vain_bytes = 0;
     while (total_bytes(worker) > full_bytes(worker)) {
         size_t most = greatest_greed(worker, now_ms);
-        if (most == 0 || !close_greediest(worker, current, most - most / 8, now_ms))
+        if (most == 0 || !close_greediest(worker, current, most - most / 8, now_ms)) {
+            worker->vain_bytes = total_bytes(worker);
             return;
+        }
     }
+}
+
+/* Where nobody was to go, the next look comes when they hold noticeably more, or the next second.
+ */
+static bool may_relieve(const struct worker *worker)
+{
+    return worker->vain_bytes == 0 ||
+           total_bytes(worker) > worker->vain_bytes + cap_bytes(worker) / 64 ||
+           total_bytes(worker) <= full_bytes(worker);
 }
 
 static void set_large(struct connection *connection, bool is_now)
@@ -206,11 +245,14 @@ void claims_update(struct connection *connection)
     if (connection->is_closing)
         return;
     claim_set(worker, &connection->claim_bytes,
-              input_bytes(connection) + unsent_bytes(connection) + connection->coming_bytes);
+              input_bytes(connection) + unsent_bytes(connection) + connection->coming_bytes +
+                  connection->client.queue_bytes);
     set_large(connection, is_large(connection) && !connection->is_waiting);
-    if (connection->claim_bytes > before)
+    if (connection->is_waiting)
+        note_waiting(worker, connection);
+    if (connection->claim_bytes > before && may_relieve(worker))
         relieve(worker, connection);
-    else if (worker->waiting_count > 0)
+    else if (connection->claim_bytes <= before && worker->waiting_count > 0)
         wake(worker, false);
 }
 

@@ -4,18 +4,21 @@
  *
  *   half of it taken    a client is not served before it has read what it was sent
  *   a large command     waits unread until there is room for all of it; one a worker need not wait
- *   most of it taken    the client that leaves the most unread is closed, unless it is alone and
- *                       getting on; so is one that does not go on with a command
+ *   most of it taken    the client that leaves the most unread, or queues the most, is closed,
+ *                       unless it is alone and getting on; so is one that does not go on with a
+ *                       command
  *
- * A connection claims what its buffers hold and what the command that is coming in will need.
- * Everything here is called on the worker's own thread; the sum is of all workers.
+ * A connection claims what its buffers and its transaction hold, and what the command that is
+ * coming in will need. Everything here is called on the worker's own thread; the sum is of all
+ * workers.
  */
 #ifndef EBB_NET_CLAIMS_H
 #define EBB_NET_CLAIMS_H
 
 #include "connection.h"
 
-#define CLAIM_LARGE_BYTES (64u * 1024) /* less neither waits nor is closed */
+/* Less neither waits nor is closed, unless all together are over. */
+#define CLAIM_LARGE_BYTES (64u * 1024)
 
 /* Changes a claim to `bytes`. */
 void claim_set(struct worker *worker, size_t *claim, size_t bytes);

@@ -230,6 +230,8 @@ void connection_settle(struct connection *connection, const char *rest, size_t l
         keep_rest(connection, rest, len);
     if (!connection->is_closing && connection->is_ending)
         end(connection);
+    else if (connection->client.queue_bytes > 0 || connection->claim_bytes > 0)
+        claims_update(connection);
 }
 
 static void run_input(struct connection *connection, char *bytes, size_t len)
@@ -256,6 +258,8 @@ static size_t carried_bytes(const struct connection *connection)
     return connection->pending ? ebb_buf_len(&connection->pending->in) : 0;
 }
 
+/* Where the next bytes go. Nothing is run here: libuv would not bear this connection to be closed.
+ */
 static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
 {
     (void)suggested;
@@ -267,8 +271,6 @@ static void on_room(uv_handle_t *handle, size_t suggested, uv_buf_t *room)
         room->base = pending_room(pending, &room->len);
         return;
     }
-    if (pending || worker->in_used > WORKER_IN_BYTES / 2)
-        gather_run(worker);
     char *in = worker_in(worker);
     if (!in)
         return;
@@ -336,6 +338,39 @@ void connection_end_rests(struct worker *worker)
     }
 }
 
+/* Adds to what a pause has left unrun, or is the first of it. */
+static void add_to_rest(struct connection *connection, const char *bytes, size_t len)
+{
+    struct worker *worker = connection_worker(connection);
+    struct pending *pending = connection->pending;
+    if (!pending) {
+        pending = connection->pending = pending_create(query_limit(worker));
+        dialect(connection)->begin(connection);
+        if (pending)
+            pending->parser = worker->parser;
+    }
+    if (!pending || !ebb_buf_add(&pending->in, bytes, len)) {
+        connection_close(connection, CLOSE_ERROR);
+        return;
+    }
+    count_pending(connection);
+    claims_update(connection);
+}
+
+/* Runs what was gathered of the connection, which is read a second time in one turn of the loop:
+ * where more sockets are ready than libuv asks for at once, it asks again. false: it takes no more
+ * now; what has come waits behind what that has left. */
+static bool run_before(struct connection *connection, const char *bytes, size_t len)
+{
+    gather_run(connection_worker(connection));
+    if (connection->is_closing || connection->is_ending)
+        return false;
+    if (!connection->is_paused)
+        return true;
+    add_to_rest(connection, bytes, len);
+    return false;
+}
+
 static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *room)
 {
     struct connection *connection = stream->data;
@@ -356,6 +391,8 @@ static void on_read(uv_stream_t *stream, ssize_t read_bytes, const uv_buf_t *roo
         on_long_read(connection, (size_t)read_bytes);
         return;
     }
+    if (connection->is_gathered && !run_before(connection, room->base, (size_t)read_bytes))
+        return;
     size_t carried = carried_bytes(connection), len = carried + (size_t)read_bytes;
     if (!gather_add(connection, room->base - carried, len))
         run_input(connection, room->base - carried, len);

@@ -14,6 +14,9 @@
 
 #define GATHER_MAX_BYTES  4096u
 #define GATHER_MANY_BYTES 512u /* more is a batch by itself, if it is not one long command */
+/* Of the read buffer; behind that there is room for what a connection has pending, and more. */
+#define GATHER_IN_BYTES (WORKER_IN_BYTES / 4)
+_Static_assert(GATHER_IN_BYTES + PENDING_SHORT_BYTES < WORKER_IN_BYTES, "room to read into");
 
 /* What one connection has sent: the commands of the batch from there to the next one's first. */
 struct part {
@@ -100,6 +103,8 @@ bool gather_add(struct connection *connection, char *bytes, size_t len)
     gather->protocol = connection->client.protocol;
     connection->is_gathered = true;
     worker->in_used = (size_t)(bytes + len - worker->in);
+    if (worker->in_used > GATHER_IN_BYTES)
+        gather_run(worker);
     return true;
 }
 

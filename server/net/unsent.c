@@ -247,6 +247,7 @@ static void keep(struct connection *connection, const struct outgoing *left)
         close_without_memory(connection);
         return;
     }
+    unsent->sending.max_bytes = unsent->waiting.max_bytes = max_bytes; /* it may have changed */
     size_t total = connection->tcp.write_queue_size + ebb_buf_len(&unsent->waiting) + left->bytes;
     if (total > max_bytes) {
         close_over_limit(connection);

@@ -314,14 +314,16 @@ static void close_all(struct worker *worker)
     uv_close((uv_handle_t *)&worker->turn, NULL);
 }
 
-/* The connections that are closed leave the ring; the ring is gone through once. */
+/* Closing one may make others go that wait or hold too much: what has left the ring still leads on,
+ * until the loop's next turn. */
 static void close_killed(struct worker *worker)
 {
+    struct connection *connection = worker->connections;
     for (size_t left = worker->connection_count; left > 0; left--) {
-        struct connection *connection = worker->connections;
-        worker->connections = connection->next;
+        struct connection *next = connection->next;
         if (client_look(connection->client.is_killed))
             connection_close(connection, CLOSE_KILLED);
+        connection = next;
     }
 }
 

@@ -85,7 +85,10 @@ struct worker {
     size_t share_bytes;                /* of each in it: what one read may take */
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
     size_t holding_count;              /* of them: hold values of the store, by held.h */
-    bool is_waking;                    /* those that wait are being looked at */
+    size_t wake_bytes; /* while clients hold more, there is room for none that waits */
+    size_t vain_bytes; /* what they held when nobody was found to be closed; 0: nobody was looked
+                          for since they held so much */
+    bool is_waking;    /* those that wait are being looked at */
 
     char *in;              /* WORKER_IN_BYTES, there only while in use */
     size_t in_used;        /* of it, by what is gathered */

@@ -25,7 +25,7 @@ import case  # noqa: E402  (the path above comes first)
 import ebb  # noqa: E402
 
 MODULES = ("program", "library", "protocol", "beside", "random_streams", "together", "clients",
-           "badinput", "prometheus", "parts", "long_values", "pages", "browser", "tide",
+           "badinput", "greedy", "prometheus", "parts", "long_values", "pages", "browser", "tide",
            "tide_trouble", "tide_report", "scenes", "memory", "limit", "speed")
 NOTE_LINES = 80
 CLOSE_SECONDS = 60  # for ending servers after a test that ran into its limit

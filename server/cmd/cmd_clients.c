@@ -5,6 +5,7 @@
  */
 #include "handler.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #include "../clients.h"
@@ -57,6 +58,7 @@ static void describe(struct cmd_context *context, const struct client *client, s
     long long now_ms = context->store->now_ms;
     long long idle_ms = now_ms - client_look(client->last_command_ms);
     size_t input = client_look(client->input_bytes), output = client_look(client->output_bytes);
+    size_t queue = client_look(client->queue_bytes);
     bool in_multi = client_look(client->in_multi);
 
     ebb_buf_printf(out, "id=%llu addr=%.*s laddr=%.*s name=%s age=%lld idle=%lld flags=%s db=%d ",
@@ -64,14 +66,15 @@ static void describe(struct cmd_context *context, const struct client *client, s
                    local.text, text_or_empty(client->name), (now_ms - client->connected_ms) / 1000,
                    idle_ms > 0 ? idle_ms / 1000 : 0, flags_of(client),
                    client_look(client->database));
-    ebb_buf_printf(out,
-                   "sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=0 obl=0 "
-                   "oll=%d omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d "
-                   "lib-name=%s lib-ver=%s\n",
-                   in_multi ? (int)client_look(client->queued) : -1, input, output > 0, output,
-                   sizeof(*client) + input + output, command_of(client),
-                   client_look(client->resp_version), text_or_empty(client->library_name),
-                   text_or_empty(client->library_version));
+    ebb_buf_printf(
+        out,
+        "sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=0 argv-mem=0 multi-mem=%zu obl=0 "
+        "oll=%d omem=%zu tot-mem=%zu events=r cmd=%s user=default redir=-1 resp=%d "
+        "lib-name=%s lib-ver=%s\n",
+        in_multi ? (int)client_look(client->queued) : -1, input, queue, output > 0, output,
+        sizeof(*client) + input + queue + output, command_of(client),
+        client_look(client->resp_version), text_or_empty(client->library_name),
+        text_or_empty(client->library_version));
 }
 
 void cmd_client_info(struct cmd_context *context)
@@ -90,8 +93,7 @@ enum skip { SKIP_UNSAID, SKIP_YES, SKIP_NO };
 
 /* Only those that pass all of these. */
 struct filter {
-    const struct ebb_slice *ids;     /* any of these numbers; they have been checked */
-    uint32_t id_count;               /* 0: any number */
+    uint64_t id;                     /* 0: any number */
     struct ebb_slice address, local; /* data NULL: any */
     bool nobody;                     /* replicas and subscribers: there are none */
     enum skip skip_me;
@@ -106,22 +108,11 @@ static bool has_address(const struct cmd_context *context, const struct client *
     return address.len == wanted.len && memcmp(address.text, wanted.data, wanted.len) == 0;
 }
 
-static bool has_id(const struct client *client, const struct filter *filter)
-{
-    int64_t id;
-
-    for (uint32_t i = 0; i < filter->id_count; i++) {
-        if (ebb_parse_i64(filter->ids[i].data, filter->ids[i].len, &id) && id > 0 &&
-            (uint64_t)id == client->id)
-            return true;
-    }
-    return filter->id_count == 0;
-}
-
 static bool passes(const struct cmd_context *context, const struct client *client,
                    const struct filter *filter)
 {
-    return client->protocol == PROTOCOL_RESP && !filter->nobody && has_id(client, filter) &&
+    return client->protocol == PROTOCOL_RESP && !filter->nobody &&
+           (filter->id == 0 || filter->id == client->id) &&
            (filter->skip_me != SKIP_YES || client != context->client) &&
            has_address(context, client, false, filter->address) &&
            has_address(context, client, true, filter->local);
@@ -144,49 +135,130 @@ static bool parse_type(struct cmd_context *context, struct ebb_slice type, struc
 
 /* ---- LIST ---- */
 
-static bool parse_list(struct cmd_context *context, struct filter *filter)
+/* Those that pass, in the order in which they came. */
+static void list_all(struct cmd_context *context, const struct filter *filter,
+                     struct ebb_buf *lines)
 {
-    int64_t id;
+    struct clients *clients = context->service->clients;
 
-    *filter = (struct filter){0};
-    if (context->count == 2)
-        return true;
-    if (context->count == 4 && arg_is(context->args[2], "type"))
-        return parse_type(context, context->args[3], filter);
-    if (context->count == 3 || !arg_is(context->args[2], "id")) {
-        ebb_reply_error(&context->reply, ERROR_SYNTAX);
-        return false;
+    clients_lock(clients);
+    struct client *client = clients->first;
+    while (client != NULL) {
+        if (passes(context, client, filter))
+            describe(context, client, lines);
+        client = client->next == clients->first ? NULL : client->next;
     }
-    for (uint32_t i = 3; i < context->count; i++) {
-        if (!ebb_parse_i64(context->args[i].data, context->args[i].len, &id)) {
+    clients_unlock(clients);
+}
+
+/* One of the numbers that were asked for. */
+struct wanted {
+    int64_t id;
+    const struct client *client; /* NULL: there is none */
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    int64_t x = ((const struct wanted *)a)->id, y = ((const struct wanted *)b)->id;
+    return (x > y) - (x < y);
+}
+
+static struct wanted *find_wanted(struct wanted *wanted, size_t count, int64_t id)
+{
+    struct wanted key = {.id = id};
+    return bsearch(&key, wanted, count, sizeof(*wanted), compare_ids);
+}
+
+/* Sorted, each once; 0: one of them is no number, which is answered. */
+static size_t parse_ids(struct cmd_context *context, struct wanted *wanted)
+{
+    size_t count = context->count - 3, kept = 0;
+
+    for (size_t i = 0; i < count; i++) {
+        struct ebb_slice arg = context->args[i + 3];
+        wanted[i] = (struct wanted){0};
+        if (!ebb_parse_i64(arg.data, arg.len, &wanted[i].id)) {
             ebb_reply_error(&context->reply, "ERR Invalid client ID");
-            return false;
+            return 0;
         }
     }
-    filter->ids = &context->args[3];
-    filter->id_count = context->count - 3;
-    return true;
+    qsort(wanted, count, sizeof(*wanted), compare_ids);
+    for (size_t i = 0; i < count; i++) {
+        if (i == 0 || wanted[i].id != wanted[i - 1].id)
+            wanted[kept++] = wanted[i];
+    }
+    return kept;
+}
+
+/* In the order of the numbers, as often as they stand there. The clients are gone through once,
+ * however many numbers there are: all others wait meanwhile. */
+static void list_wanted(struct cmd_context *context, struct wanted *wanted, size_t count,
+                        struct ebb_buf *lines)
+{
+    struct clients *clients = context->service->clients;
+    struct filter filter = {0};
+
+    clients_lock(clients);
+    struct client *client = clients->first;
+    while (client != NULL) {
+        struct wanted *found = find_wanted(wanted, count, (int64_t)client->id);
+        if (found != NULL && passes(context, client, &filter))
+            found->client = client;
+        client = client->next == clients->first ? NULL : client->next;
+    }
+    for (uint32_t i = 3; i < context->count && !lines->failed; i++) {
+        int64_t id = 0;
+        ebb_parse_i64(context->args[i].data, context->args[i].len, &id);
+        const struct wanted *found = find_wanted(wanted, count, id);
+        if (found->client != NULL)
+            describe(context, found->client, lines);
+    }
+    clients_unlock(clients);
+}
+
+static void reply_lines(struct cmd_context *context, struct ebb_buf *lines)
+{
+    ebb_reply_verbatim(&context->reply, ebb_buf_data(lines), ebb_buf_len(lines));
+    ebb_buf_release(lines);
+}
+
+static void list_ids(struct cmd_context *context)
+{
+    struct wanted *wanted = malloc((context->count - 3) * sizeof(*wanted));
+    struct ebb_buf lines;
+
+    if (wanted == NULL) {
+        ebb_reply_error(&context->reply, ERROR_MEMORY);
+        return;
+    }
+    size_t count = parse_ids(context, wanted);
+    if (count > 0) {
+        ebb_buf_init(&lines, context->reply.out->max_bytes);
+        list_wanted(context, wanted, count, &lines);
+        reply_lines(context, &lines);
+    }
+    free(wanted);
 }
 
 void cmd_client_list(struct cmd_context *context)
 {
-    struct clients *clients = context->service->clients;
-    struct filter filter;
+    struct filter filter = {0};
     struct ebb_buf lines;
 
-    if (!parse_list(context, &filter))
+    if (context->count > 3 && arg_is(context->args[2], "id")) {
+        list_ids(context);
         return;
-    ebb_buf_init(&lines, context->reply.out->max_bytes);
-    clients_lock(clients);
-    struct client *client = clients->first;
-    while (client != NULL) {
-        if (passes(context, client, &filter))
-            describe(context, client, &lines);
-        client = client->next == clients->first ? NULL : client->next;
     }
-    clients_unlock(clients);
-    ebb_reply_verbatim(&context->reply, ebb_buf_data(&lines), ebb_buf_len(&lines));
-    ebb_buf_release(&lines);
+    if (context->count == 4 && arg_is(context->args[2], "type")) {
+        if (!parse_type(context, context->args[3], &filter))
+            return;
+    } else if (context->count > 2) {
+        ebb_reply_error(&context->reply, ERROR_SYNTAX);
+        return;
+    }
+    ebb_buf_init(&lines, context->reply.out->max_bytes);
+    list_all(context, &filter, &lines);
+    reply_lines(context, &lines);
 }
 
 /* ---- KILL ---- */
@@ -205,10 +277,10 @@ static bool parse_id(struct cmd_context *context, uint32_t index, struct filter 
     struct ebb_slice arg = context->args[index];
     int64_t id;
 
-    filter->ids = &context->args[index];
-    filter->id_count = 1;
-    if (ebb_parse_i64(arg.data, arg.len, &id) && id > 0)
+    if (ebb_parse_i64(arg.data, arg.len, &id) && id > 0) {
+        filter->id = (uint64_t)id;
         return true;
+    }
     ebb_reply_error(&context->reply, "ERR client-id should be greater than 0");
     return false;
 }

@@ -88,8 +88,7 @@ static void all_remove(struct ebb_heap *heap, span_id id)
 span_id heap_new_span(struct ebb_heap *heap, unsigned class_index, uint32_t pages, unsigned slots)
 {
     size_t resident = 0;
-    span_id id = heap->is_exempt ? pool_take_beyond(heap->pool, class_index, pages, &resident)
-                                 : pool_take(heap->pool, class_index, pages, &resident);
+    span_id id = pool_take(heap->pool, class_index, pages, heap->excused_pages, &resident);
     if (id == 0) {
         heap->failures++;
         return 0;

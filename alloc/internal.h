@@ -198,12 +198,13 @@ static inline struct span *pool_span(const struct ebb_pool *pool, span_id id)
     return &pool_arena(pool, id / ARENA_PAGES)->span[id % ARENA_PAGES];
 }
 
-/* A new span on a run of `pages`, or 0. Its fields are zero but class_index, first_page and pages;
- * *resident is the number of pages that were resident already. */
-span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident);
-/* The same whatever the limit says. */
-span_id pool_take_beyond(struct ebb_pool *pool, unsigned class_index, uint32_t pages,
-                         size_t *resident);
+#define EXCUSED_ALL SIZE_MAX
+
+/* A new span on a run of `pages`, or 0. So many of them are excused from the limit. Its fields are
+ * zero but class_index, first_page and pages; *resident is the number of pages that were resident
+ * already. */
+span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t excused,
+                  size_t *resident);
 /* limit.c: whether so many pages more may be held; lock held. */
 bool limit_allows(const struct ebb_pool *pool, size_t pages);
 /* Gives the span's run back; touched_pages say what is resident now. The id is then free. */
@@ -211,6 +212,9 @@ void pool_release(struct ebb_pool *pool, span_id id);
 /* Gives back the pages behind the first `pages` of a large span, or takes more behind its end. */
 void pool_cut(struct ebb_pool *pool, span_id id, uint32_t pages);
 bool pool_extend(struct ebb_pool *pool, span_id id, uint32_t pages);
+/* How many arenas of a large span could be put under another one, from its first page on: all whole
+ * ones, or none. */
+size_t pool_relocatable(struct ebb_pool *pool, span_id id);
 /* Puts whole arenas of one large span under another, without copying: from its first page on, at
  * most `arenas`. Returns how many it has moved; the rest is the caller's to copy. */
 size_t pool_relocate(struct ebb_pool *pool, span_id from, span_id to, size_t arenas);
@@ -281,7 +285,7 @@ struct ebb_heap {
     uint16_t victim_class;                        /* of the last victim */
     enum ebb_reason active_reason;                /* compaction under way, EBB_REASON_NONE: none */
     uint64_t settles_ns;                          /* until then COMPACT_SETTLING */
-    bool is_exempt;                               /* from the pool's limit */
+    size_t excused_pages;                         /* of the next span, from the pool's limit */
     bool is_sweeping;                             /* a sweep of share.c is under way ... */
     uint16_t sweep_class;                         /* ... and goes on with that class */
     uint64_t swept_changes;                       /* allocations and frees at the last one's end */

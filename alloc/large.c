@@ -65,17 +65,46 @@ bool large_resize_in_place(struct ebb_heap *heap, span_id id, size_t bytes)
     return true;
 }
 
-ebb_ref large_move(struct ebb_heap *heap, span_id id, size_t bytes)
+static size_t relocate(struct ebb_heap *heap, span_id id, ebb_ref to)
 {
+    size_t arenas = pool_span(heap->pool, id)->pages / ARENA_PAGES;
+    return ARENA_BYTES * pool_relocate(heap->pool, id, pool_find(heap->pool, to), arenas);
+}
+
+/* A run for it with its whole arenas in it already, so many bytes. They are held as it is, and the
+ * limit is not asked for them again. 0: they can't go there, or there is no room for the rest. */
+static ebb_ref take_relocated(struct ebb_heap *heap, span_id id, size_t bytes, size_t *done)
+{
+    size_t arenas = pool_relocatable(heap->pool, id), excused = heap->excused_pages;
+    if (arenas == 0)
+        return 0;
+    if (excused < arenas * ARENA_PAGES)
+        heap->excused_pages = arenas * ARENA_PAGES;
     ebb_ref to = ebb_alloc(heap, bytes);
+    heap->excused_pages = excused;
     if (to == 0)
         return 0;
+    *done = relocate(heap, id, to);
+    if (*done > 0)
+        return to;
+    ebb_free(heap, to);
+    return 0;
+}
+
+ebb_ref large_move(struct ebb_heap *heap, span_id id, size_t bytes)
+{
+    size_t done = 0;
+    ebb_ref to = take_relocated(heap, id, bytes, &done);
+    if (to == 0) {
+        to = ebb_alloc(heap, bytes);
+        if (to == 0)
+            return 0;
+        done = relocate(heap, id, to);
+    }
     const struct span *span = pool_span(heap->pool, id);
     size_t old_bytes = (size_t)span->pages * EBB_PAGE_BYTES;
     char *old = ebb_at(heap->pool->base, span_ref(heap->pool, span, 0));
     char *new = ebb_at(heap->pool->base, to);
-    size_t done = ARENA_BYTES *
-                  pool_relocate(heap->pool, id, pool_find(heap->pool, to), old_bytes / ARENA_BYTES);
     memcpy(new + done, old + done, old_bytes - done);
     if (span->due != UINT64_MAX)
         ebb_due_note(heap, to, span->due);

@@ -20,7 +20,7 @@ bool limit_allows(const struct ebb_pool *pool, size_t pages)
 
 void ebb_heap_exempt(struct ebb_heap *heap, bool is_exempt)
 {
-    heap->is_exempt = is_exempt;
+    heap->excused_pages = is_exempt ? EXCUSED_ALL : 0;
 }
 
 size_t ebb_reclaimable(const struct ebb_heap *heap)

@@ -258,21 +258,25 @@ static size_t idle_in(const struct ebb_pool *pool, size_t first, size_t pages)
     return idle;
 }
 
-static bool fits_limit(struct ebb_pool *pool, size_t first, size_t pages)
+/* `excused` of the pages don't count. */
+static bool fits_limit(struct ebb_pool *pool, size_t first, size_t pages, size_t excused)
 {
-    if (limit_allows(pool, pages) || limit_allows(pool, pages - idle_in(pool, first, pages)))
+    if (excused >= pages || limit_allows(pool, pages - excused))
+        return true;
+    size_t idle = idle_in(pool, first, pages); /* they may be the same pages */
+    if (limit_allows(pool, pages - (idle > excused ? idle : excused)))
         return true;
     pool->refusals++;
     return false;
 }
 
-static span_id take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident,
-                    bool is_limited)
+span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t excused,
+                  size_t *resident)
 {
     pthread_mutex_lock(&pool->lock);
     reserve_first_page(pool);
     size_t first = choose_run(pool, pages);
-    if (first == SIZE_MAX || (is_limited && !fits_limit(pool, first, pages))) {
+    if (first == SIZE_MAX || !fits_limit(pool, first, pages, excused)) {
         pthread_mutex_unlock(&pool->lock);
         return 0;
     }
@@ -286,17 +290,6 @@ static span_id take(struct ebb_pool *pool, unsigned class_index, uint32_t pages,
     map_pages(pool, span, id);
     pthread_mutex_unlock(&pool->lock);
     return id;
-}
-
-span_id pool_take(struct ebb_pool *pool, unsigned class_index, uint32_t pages, size_t *resident)
-{
-    return take(pool, class_index, pages, resident, true);
-}
-
-span_id pool_take_beyond(struct ebb_pool *pool, unsigned class_index, uint32_t pages,
-                         size_t *resident)
-{
-    return take(pool, class_index, pages, resident, false);
 }
 
 /* Arenas that were vacated have no idle page, so trim never comes to give their metadata back. */
@@ -363,7 +356,7 @@ bool pool_extend(struct ebb_pool *pool, span_id id, uint32_t pages)
     struct span *span = pool_span(pool, id);
     uint32_t more = pages - span->pages;
     size_t end = (size_t)span->first_page + span->pages;
-    bool done = is_free_run(pool, end, more) && fits_limit(pool, end, more);
+    bool done = is_free_run(pool, end, more) && fits_limit(pool, end, more, 0);
     if (done) {
         take_pages(pool, end, more);
         span->pages = pages;
@@ -390,6 +383,17 @@ static bool relocate_arena(struct ebb_pool *pool, uint32_t from, uint32_t to)
     pool_arena(pool, from)->is_vacated = 1;
     pool->relocated_bytes += ARENA_BYTES;
     return true;
+}
+
+size_t pool_relocatable(struct ebb_pool *pool, span_id id)
+{
+    pthread_mutex_lock(&pool->lock);
+    const struct span *span = pool_span(pool, id);
+    size_t arenas = span->pages / ARENA_PAGES;
+    bool is_possible = pool->os.relocate != NULL && span->first_page % ARENA_PAGES == 0 &&
+                       pool->relocated_arenas + arenas <= RELOCATED_ARENAS_MAX;
+    pthread_mutex_unlock(&pool->lock);
+    return is_possible ? arenas : 0;
 }
 
 size_t pool_relocate(struct ebb_pool *pool, span_id from, span_id to, size_t arenas)

@@ -142,6 +142,35 @@ static void what_cannot_be_relocated_is_copied(void **state)
     assert_int_equal(bench->fake.relocated_bytes, 2 * ARENA_BYTES);
 }
 
+static void what_is_relocated_counts_once_under_a_limit(void **state)
+{
+    struct bench *bench = *state;
+    walled_in(bench, 9 * MIB);
+    ebb_pool_limit(bench->pool, 20 * MIB); /* 12 MiB are held, and the new run is 13 */
+    assert_int_equal(twin_resize(&bench->twin, 0, 13 * MIB), 0);
+    assert_int_equal(bench->fake.relocated_bytes, 4 * ARENA_BYTES);
+    twin_verify(&bench->twin, 0);
+    assert_int_not_equal(twin_resize(&bench->twin, 0, 19 * MIB), 0); /* that is too much */
+    twin_verify(&bench->twin, 0);
+    assert_int_equal(resident_as_told(bench), resident(bench));
+}
+
+static void what_cannot_be_relocated_counts_twice(void **state)
+{
+    struct bench *bench = *state;
+    walled_in(bench, 9 * MIB);
+    ebb_pool_limit(bench->pool, 20 * MIB);
+    bench->pool->os.relocate = NULL;
+    assert_int_not_equal(twin_resize(&bench->twin, 0, 13 * MIB), 0);
+    bench->pool->os.relocate = bench->fake.os.relocate;
+    fake_os_fail(&bench->fake, FAKE_RELOCATE, 1, 2);
+    assert_int_not_equal(twin_resize(&bench->twin, 0, 13 * MIB), 0);
+    twin_verify(&bench->twin, 0);
+    ebb_pool_limit(bench->pool, 28 * MIB);
+    assert_int_equal(twin_resize(&bench->twin, 0, 13 * MIB), 0);
+    twin_verify(&bench->twin, 0);
+}
+
 static void mappings_are_bounded(void **state)
 {
     struct bench *bench = *state;
@@ -220,6 +249,8 @@ int main(void)
         LARGE_TEST(a_place_that_was_left_can_be_used_again),
         LARGE_TEST(afterwards_everything_goes_back),
         LARGE_TEST(what_cannot_be_relocated_is_copied),
+        LARGE_TEST(what_is_relocated_counts_once_under_a_limit),
+        LARGE_TEST(what_cannot_be_relocated_counts_twice),
         LARGE_TEST(mappings_are_bounded),
         LARGE_TEST(growing_and_shrinking_at_random_keeps_the_bytes),
         cmocka_unit_test(the_system_relocates_and_keeps_few_mappings),

@@ -54,7 +54,7 @@ static int teardown(void **state)
 static span_id take(struct bench *bench, uint32_t pages)
 {
     size_t resident;
-    return pool_take(bench->pool, CLASS_LARGE, pages, &resident);
+    return pool_take(bench->pool, CLASS_LARGE, pages, 0, &resident);
 }
 
 static uint32_t first_page(const struct bench *bench, span_id id)
@@ -260,7 +260,7 @@ static void runs_never_overlap(void **state)
             uint32_t pages = random_pages(&rng);
             size_t resident;
             unsigned class_index = pages > 64 || rng_once_in(&rng, 2) ? CLASS_LARGE : 5;
-            ids[n] = pool_take(bench->pool, class_index, pages, &resident);
+            ids[n] = pool_take(bench->pool, class_index, pages, 0, &resident);
             assert_int_not_equal(ids[n], 0);
             span = pool_span(bench->pool, ids[n]);
             assert_int_equal(span->pages, pages);
@@ -358,7 +358,7 @@ static void a_trimmed_page_is_away_until_it_is_written(void **state)
     assert_int_equal(ebb_pool_trim(bench->pool, SIZE_MAX, true), 700 * EBB_PAGE_BYTES);
     assert_int_equal(fake_os_resident_bytes(&bench->fake, data, 1000 * EBB_PAGE_BYTES), 0);
     size_t resident;
-    id = pool_take(bench->pool, CLASS_LARGE, 1000, &resident);
+    id = pool_take(bench->pool, CLASS_LARGE, 1000, 0, &resident);
     assert_int_equal(resident, 0);
     assert_int_equal(fake_os_resident_bytes(&bench->fake, data, 1000 * EBB_PAGE_BYTES), 0);
 }
@@ -498,7 +498,7 @@ static void pool_refuses_pages_beyond_its_limit(void **state)
     assert_true(second != 0);
     assert_int_equal(take(bench, 1), 0);
     size_t resident;
-    span_id beyond = pool_take_beyond(bench->pool, CLASS_LARGE, 1, &resident);
+    span_id beyond = pool_take(bench->pool, CLASS_LARGE, 1, EXCUSED_ALL, &resident);
     assert_true(beyond != 0); /* for what can't be refused */
     pool_release(bench->pool, beyond);
     ebb_pool_trim(bench->pool, SIZE_MAX, true);

@@ -43,7 +43,7 @@ static void load(struct bench *bench, size_t bytes)
 {
     while (bench->count * RUN_BYTES < bytes) {
         size_t resident;
-        bench->runs[bench->count] = pool_take(bench->pool, CLASS_LARGE, RUN_PAGES, &resident);
+        bench->runs[bench->count] = pool_take(bench->pool, CLASS_LARGE, RUN_PAGES, 0, &resident);
         assert_int_not_equal(bench->runs[bench->count], 0);
         bench->count++;
     }
@@ -400,14 +400,14 @@ static void growth_beyond_the_past_is_no_regret(void **state)
         pool_release(bench->pool, bench->runs[2 * n]);
         bench->runs[2 * n] = 0;
         if (n % 2 == 1)
-            moved[n / 2] = pool_take(bench->pool, CLASS_LARGE, 2 * RUN_PAGES, &resident);
+            moved[n / 2] = pool_take(bench->pool, CLASS_LARGE, 2 * RUN_PAGES, 0, &resident);
     }
     ebb_pool_trim(bench->pool, SIZE_MAX, true);
     pass(bench, 2000);
     assert_int_equal(stats_of(bench).window_ms, WINDOW_MIN_MS);
     for (unsigned n = 0; n < 64; n++) { /* growth, into the holes */
         size_t resident;
-        bench->runs[2 * n] = pool_take(bench->pool, CLASS_LARGE, RUN_PAGES, &resident);
+        bench->runs[2 * n] = pool_take(bench->pool, CLASS_LARGE, RUN_PAGES, 0, &resident);
         assert_int_equal(resident, 0);
         if (n % 8 == 0)
             pass(bench, 100);

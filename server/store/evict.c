@@ -17,8 +17,9 @@
 #define COMPACT_NS         100000u /* of a writer's time, at once */
 #define TRIM_LEAST_BYTES   (128u * 1024)
 #define LARGE_LEAST        (32u * 1024) /* from here on other shards help */
-#define PAID_ITEMS_MAX     512u /* by one write; what it owes beyond that the next ones pay */
-#define OF_CLASS_TRIES     8u   /* in vain before a writer takes a slot of its class */
+#define PAID_ITEMS_MAX     512u         /* by one write; later ones pay the rest ... */
+#define OWED_MAX_BYTES     (64 * 1024)  /* ... up to this: for a long value room is made */
+#define OF_CLASS_TRIES     8u           /* in vain before a writer takes a slot of its class */
 #define OF_CLASS_TRIES_MAX 64u
 #define BUSY_TRIES_MAX     256u /* the one who has them may be waiting for this shard */
 #define GIVE_WAY_TRIES     16u
@@ -209,9 +210,15 @@ static void count_by_writer(struct shard *shard, const struct room *room)
     class_count(&class_counts_of(shard->store, room->bytes)->evicted_by_writer, 1);
 }
 
+/* What can never fit is not worth a single key. */
+static bool can_fit(const struct store *store, const struct room *room)
+{
+    return room->bytes <= stat_read(&store->limit.pool_bytes);
+}
+
 bool evict_make_room(struct shard *shard, struct room *room)
 {
-    if (!is_limited(shard->store))
+    if (!is_limited(shard->store) || !can_fit(shard->store, room))
         return false;
     bool may_evict = shard_order(shard) != USE_NONE;
     size_t freed = 0;
@@ -247,7 +254,7 @@ bool evict_must_give_way(const struct shard *shard, const struct room *room)
 void evict_pay(struct shard *shard, const struct room *room)
 {
     struct evictor *evictor = &shard->evictor;
-    if (!__atomic_load_n(&shard->store->is_near, __ATOMIC_RELAXED))
+    if (!__atomic_load_n(&shard->store->is_near, __ATOMIC_RELAXED) || !can_fit(shard->store, room))
         return;
     if (shard_order(shard) == USE_S3)
         victim_fit_ghost(shard);
@@ -260,6 +267,8 @@ void evict_pay(struct shard *shard, const struct room *room)
         else
             count_by_writer(shard, room);
     }
+    if (evictor->owed_bytes > OWED_MAX_BYTES)
+        evictor->owed_bytes = OWED_MAX_BYTES;
 }
 
 /* ---- for upkeep ---- */

@@ -385,6 +385,49 @@ int shard_put(struct shard *shard, const struct store_key *key, const struct fou
     return error;
 }
 
+/* Both are large objects, which the heap makes longer or shorter without a copy. */
+static bool are_large(const struct found *found, size_t bytes)
+{
+    return bytes > EBB_LARGE_BYTES && item_view_bytes(&found->item) > EBB_LARGE_BYTES;
+}
+
+bool shard_relabel_copies_much(const struct shard *shard, const struct found *found,
+                               const struct item_meta *meta)
+{
+    size_t bytes = item_bytes(meta);
+    return are_large(found, bytes) && item_header_bytes(meta) != found->item.header_bytes &&
+           !shard_may_change(shard, found->ref);
+}
+
+/* The object has so many bytes from now on, behind a header of that length. 0: no memory, and it is
+ * as it was. */
+static ebb_ref relabel_large(struct shard *shard, const struct found *found, uint32_t header_bytes,
+                             size_t bytes)
+{
+    const struct item_view *old = &found->item;
+    size_t payload = bytes - header_bytes;
+    ebb_ref ref = found->ref;
+    if (header_bytes < old->header_bytes) /* before its end is cut off */
+        memmove((char *)ebb_at(shard->base, ref) + header_bytes, old->key, payload);
+    if (ebb_resize(shard->items, &ref, bytes) != 0)
+        return 0; /* it was to become longer: shorter it becomes in place */
+    char *item = ebb_at(shard->base, ref);
+    if (header_bytes > old->header_bytes)
+        memmove(item + header_bytes, item + old->header_bytes, payload);
+    return ref;
+}
+
+static ebb_ref relabel_copy(struct shard *shard, const struct found *found, uint32_t header_bytes,
+                            size_t bytes)
+{
+    ebb_ref ref = ebb_alloc(shard->items, bytes);
+    if (ref == 0)
+        return 0;
+    memcpy((char *)ebb_at(shard->base, ref) + header_bytes, found->item.key, bytes - header_bytes);
+    ebb_free(shard->items, found->ref);
+    return ref;
+}
+
 int shard_relabel(struct shard *shard, struct found *found, struct item_meta meta)
 {
     struct item_view *old = &found->item;
@@ -392,18 +435,19 @@ int shard_relabel(struct shard *shard, struct found *found, struct item_meta met
     size_t payload = (size_t)meta.key_len + meta.value_len, bytes = header_bytes + payload;
     char *item = ebb_at(shard->base, found->ref);
     bool fits = ebb_slot_bytes(shard->items, found->ref) == ebb_round_bytes(bytes);
+    bool may_change = shard_may_change(shard, found->ref);
     if (fits && header_bytes == old->header_bytes) {
         /* Key and value stay where they are, even if somebody is reading them. */
-    } else if (fits && shard_may_change(shard, found->ref)) {
+    } else if (fits && may_change) {
         memmove(item + header_bytes, old->key, payload);
     } else {
-        ebb_ref ref = ebb_alloc(shard->items, bytes);
+        ebb_ref ref = may_change && are_large(found, bytes)
+                          ? relabel_large(shard, found, header_bytes, bytes)
+                          : relabel_copy(shard, found, header_bytes, bytes);
         if (ref == 0)
             return STORE_ENOMEM;
         item = ebb_at(shard->base, ref);
-        memcpy(item + header_bytes, old->key, payload);
         slot_set_ref(found->at.slot, ref);
-        ebb_free(shard->items, found->ref);
         found->ref = ref;
     }
     item_write_header(item, &meta);

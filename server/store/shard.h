@@ -128,8 +128,12 @@ bool shard_may_change(const struct shard *shard, ebb_ref ref);
  */
 int shard_put(struct shard *shard, const struct store_key *key, const struct found *found,
               struct item_meta meta, const struct pieces *value);
-/* Gives the item another meta with the same key and value; *found is updated. */
+/* Gives the item another meta with the same key and value; *found is updated. Takes memory for a
+ * header that has become longer, for the whole item if that does not fit its slot. */
 int shard_relabel(struct shard *shard, struct found *found, struct item_meta meta);
+/* Whether that would be a large item, because somebody is reading the one that is there. */
+bool shard_relabel_copies_much(const struct shard *shard, const struct found *found,
+                               const struct item_meta *meta);
 void shard_flush(struct shard *shard, unsigned database);
 
 /* The key has been changed in a way that whoever watches it is to hear of. */

@@ -306,9 +306,15 @@ bool store_delete(struct store_session *session, const struct store_key *key)
 }
 
 /* The few bytes more that a time or a number takes are not refused for the sake of the limit, as
- * Redis does not: upkeep makes up for them. */
-static int relabel(struct shard *shard, struct found *found, struct item_meta meta)
+ * Redis does not: upkeep makes up for them. A second large item is more than a few. */
+static int relabel(struct store_session *session, const struct store_key *key, struct found *found,
+                   struct item_meta meta)
 {
+    struct shard *shard = session_shard(session, key);
+    if (shard_relabel_copies_much(shard, found, &meta)) {
+        struct pieces value = {.head = found->item.value, .head_len = meta.value_len};
+        return put_in_room(session, key, found, &meta, &value);
+    }
     ebb_heap_exempt(shard->items, true);
     int error = shard_relabel(shard, found, meta);
     ebb_heap_exempt(shard->items, false);
@@ -330,7 +336,7 @@ bool store_set_expire(struct store_session *session, const struct store_key *key
     }
     shard_note_change(shard, key);
     /* Without memory for the six bytes more the key keeps the time it had. */
-    return relabel(shard, &found, meta) == STORE_OK;
+    return relabel(session, key, &found, meta) == STORE_OK;
 }
 
 uint64_t store_cas_unique(struct store_session *session, const struct store_key *key)
@@ -343,7 +349,7 @@ uint64_t store_cas_unique(struct store_session *session, const struct store_key 
         return found.item.meta.cas;
     struct item_meta meta = found.item.meta;
     meta.cas = ++shard->cas_last;
-    return relabel(shard, &found, meta) == STORE_OK ? meta.cas : 0;
+    return relabel(session, key, &found, meta) == STORE_OK ? meta.cas : 0;
 }
 
 uint64_t store_cas_unused(struct store_session *session, const struct store_key *key)
@@ -367,7 +373,7 @@ bool store_mark(struct store_session *session, const struct store_key *key, unsi
         return false;
     struct item_meta meta = found.item.meta;
     meta.marks = (meta.marks & ~clear) | set;
-    return meta.marks == found.item.meta.marks || relabel(shard, &found, meta) == STORE_OK;
+    return meta.marks == found.item.meta.marks || relabel(session, key, &found, meta) == STORE_OK;
 }
 
 bool store_set_cas(struct store_session *session, const struct store_key *key, uint64_t unique)
@@ -378,7 +384,7 @@ bool store_set_cas(struct store_session *session, const struct store_key *key, u
         return false;
     struct item_meta meta = found.item.meta;
     meta.cas = unique;
-    return relabel(shard, &found, meta) == STORE_OK;
+    return relabel(session, key, &found, meta) == STORE_OK;
 }
 
 bool store_keep_access(struct store_session *session, const struct store_key *key)
@@ -391,7 +397,7 @@ bool store_keep_access(struct store_session *session, const struct store_key *ke
     if (meta.access_s != 0)
         return true;
     meta.access_s = now_s(session);
-    return relabel(shard, &found, meta) == STORE_OK;
+    return relabel(session, key, &found, meta) == STORE_OK;
 }
 
 bool store_idle(struct store_session *session, const struct store_key *key, uint32_t *seconds)
@@ -405,8 +411,8 @@ bool store_idle(struct store_session *session, const struct store_key *key, uint
     if (meta.access_s == 0) {
         meta.access_s = now - evict_idle_s(shard, &found);
         *seconds = now - meta.access_s;
-        relabel(shard, &found,
-                meta); /* without memory for four bytes more the next time is as this */
+        /* Without memory for four bytes more the next time is as this. */
+        relabel(session, key, &found, meta);
         return true;
     }
     *seconds = meta.access_s < now ? now - meta.access_s : 0;

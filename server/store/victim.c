@@ -85,6 +85,7 @@ void evict_release(struct shard *shard)
 void evict_reset(struct shard *shard)
 {
     ghost_resize(&shard->evictor.ghost, 0);
+    shard->evictor.owed_bytes = 0;
     stat_add(&shard->evictor.small_bytes, -shard->evictor.small_bytes);
     stat_add(&shard->evictor.ghost_bytes, -shard->evictor.ghost_bytes);
 }

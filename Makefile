@@ -132,8 +132,8 @@ bench: build bench-programs ## short versions of all benchmarks, in a few minute
 bench-memory: build bench-programs ## W1..W8 on the live server, beside redis-server and memcached
 	@$(B)/bench/memory all --binary $(B)/ebb
 
-bench-limit: build ## W1..W8 under maxmemory 256mb with slow readers: resident memory, stalls, errors, evictions
-	@E2E_BIN=$(B)/ebb E2E_LONG=1 /usr/bin/python3 tests/e2e/run.py limit.workloads_one_after_another_stay_below_it
+bench-limit: build bench-programs ## W1..W8 under maxmemory 256mb with slow readers, beside both: resident memory, stalls, errors
+	@$(B)/bench/memory limit --written 4 --binary $(B)/ebb
 
 bench-hit: build bench-programs ## misses at equal resident memory, beside redis-server and memcached
 	@$(B)/bench/hits --binary $(B)/ebb
@@ -229,7 +229,7 @@ $(B)/bench/drive: $(B)/bench/speed/driver.o $(SPEED_COMMON)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 
-$(B)/bench/race: $(patsubst %,$(B)/bench/speed/%.o,race plan cores spread reach ring courses stalls crowd workers scrapes) $(B)/bench/probe.o $(SPEED_COMMON)
+$(B)/bench/race: $(patsubst %,$(B)/bench/speed/%.o,race plan spread reach ring courses stalls crowd workers scrapes) $(B)/bench/cores.o $(B)/bench/probe.o $(SPEED_COMMON)
 	@echo "  link    $@"
 	@$(CC) $(CFLAGS_ALL) $(LDFLAGS) -o $@ $^ -lpthread -lm
 

@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "../workload.h"
+#include "workload.h"
 
 /* The core that a processor belongs to; itself when the system does not tell. */
 static long core_of(int cpu)

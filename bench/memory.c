@@ -20,6 +20,7 @@ static const struct {
 } scenes[] = {
     {"frag", scene_frag},     {"keep", scene_keep},     {"overhead", scene_overhead},
     {"growth", scene_growth}, {"square", scene_square}, {"churn", scene_churn},
+    {"limit", scene_limit},
 };
 #define SCENE_COUNT (sizeof scenes / sizeof scenes[0])
 
@@ -40,14 +41,15 @@ static void usage(FILE *file)
 {
     fputs("memory [WHAT]... [OPTION]...\n"
           "\n"
-          "WHAT is workloads (the default), frag, keep, overhead, growth, square, churn or all.\n"
+          "WHAT is workloads (the default), frag, keep, overhead, growth, square, churn, all of\n"
+          "these, or limit.\n"
           "\n"
           "  --server LIST       of ebb, redis, memcached, HOST:PORT (default: the first three;\n"
           "                      one that is not installed is left out, and said so)\n"
           "  --binary PATH       Ebb's program (default build/ebb)\n"
           "  --protocol NAME     for Ebb and HOST:PORT: resp (default) or memcached\n"
           "  --workloads LIST    of 1 to 8 (default: all)\n"
-          "  --live SIZE         bytes of keys and values (default 256mb)\n"
+          "  --live SIZE         bytes of keys and values, in limit maxmemory (default 256mb)\n"
           "  --written N         times that in each writing phase (default 5)\n"
           "  --items N           of overhead (default 2000000) and growth (5000000)\n"
           "  --periods LIST      of square, in seconds (default 1,5,20)\n"
@@ -99,7 +101,8 @@ static void read_scene(struct options *options, const char *name)
     bool is_all = strcmp(name, "all") == 0, is_known = is_all || strcmp(name, "workloads") == 0;
     options->has_workloads = options->has_workloads || is_known;
     for (size_t s = 0; s < SCENE_COUNT; s++) {
-        if (!is_all && strcmp(scenes[s].name, name) != 0)
+        bool is_among_all = scenes[s].run != scene_limit;
+        if (!(is_all && is_among_all) && strcmp(scenes[s].name, name) != 0)
             continue;
         options->has_scene[s] = is_known = true;
     }

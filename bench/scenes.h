@@ -65,6 +65,7 @@ bool scene_keep(const struct plan *plan, struct report *report, const struct pro
 bool scene_overhead(const struct plan *plan, struct report *report, const struct proc *proc);
 bool scene_growth(const struct plan *plan, struct report *report, const struct proc *proc);
 bool scene_square(const struct plan *plan, struct report *report, const struct proc *proc);
+bool scene_limit(const struct plan *plan, struct report *report, const struct proc *proc);
 bool scene_churn(const struct plan *plan, struct report *report, const struct proc *proc);
 
 #endif

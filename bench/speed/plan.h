@@ -7,9 +7,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "../cores.h"
 #include "../proc.h"
 #include "../report.h"
-#include "cores.h"
 #include "reach.h"
 
 #define PLAN_SERVERS_MAX  8

@@ -9,7 +9,7 @@
 
 #include "../proc.h"
 #include "../report.h"
-#include "cores.h"
+#include "../cores.h"
 #include "drive.h"
 #include "plan.h"
 #include "spread.h"

@@ -443,7 +443,7 @@ def stalls_of(metrics):
 @case(limit=1800 if LONG else 120)
 def workloads_one_after_another_stay_below_it(t):
     """W1 to W8 under one limit, so much written in each phase that most of it must go again, with
-    clients that read large values slowly. `make bench-limit` runs all of it."""
+    clients that read large values slowly. `make soak` runs all of it."""
     limit = 256 * MIB if LONG and RSS_COUNTS else LIMIT
     chosen = WORKLOADS if LONG else [WORKLOADS[w - 1] for w in (6, 8)]
     server = t.start("--maxmemory=%d" % limit)

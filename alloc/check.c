@@ -109,47 +109,22 @@ static int class_check(const struct ebb_heap *heap, unsigned class_index)
     return 0;
 }
 
-/* The node that follows in a walk from parents to children, 0 after the last. Without recursion: a
- * pairing heap may be as deep as it has nodes. */
-static span_id due_after(const struct ebb_heap *heap, span_id id)
+/* The nth node of due.c and all below it. It goes no deeper than there are rows. */
+static int due_node_check(const struct ebb_heap *heap, uint64_t n, span_id id, span_id parent)
 {
-    const struct span *node = pool_span(heap->pool, id);
-    if (node->due_child != 0)
-        return node->due_child;
-    while (node->due_next == 0) {
-        bool was_first = false;
-        while (!was_first) { /* to the left, up to the parent */
-            span_id left = node->due_prev;
-            if (left == 0)
-                return 0;
-            node = pool_span(heap->pool, left);
-            was_first = node->due_child == id;
-            id = left;
-        }
+    if (n > heap->due_count) {
+        CHECK(id == 0);
+        return 0;
     }
-    return node->due_next;
-}
-
-static int due_check(const struct ebb_heap *heap, uint64_t noted)
-{
-    uint64_t count = 0;
-    CHECK(heap->due_root == 0 || pool_span(heap->pool, heap->due_root)->due_prev == 0);
-    CHECK(heap->due_root == 0 || pool_span(heap->pool, heap->due_root)->due_next == 0);
-    for (span_id id = heap->due_root; id != 0; id = due_after(heap, id)) {
-        const struct span *span = pool_span(heap->pool, id);
-        span_id left = id;
-        CHECK(++count <= noted);
-        CHECK(span->due != UINT64_MAX);
-        for (span_id child = span->due_child; child != 0;) {
-            const struct span *node = pool_span(heap->pool, child);
-            CHECK(node->due >= span->due);
-            CHECK(node->due_prev == left);
-            left = child;
-            child = node->due_next;
-        }
-    }
-    CHECK(count == noted);
-    return 0;
+    CHECK(id != 0);
+    const struct span *span = pool_span(heap->pool, id);
+    CHECK(span->heap == heap && span->due != UINT64_MAX);
+    CHECK(span->due_parent == parent);
+    CHECK(parent == 0 || pool_span(heap->pool, parent)->due <= span->due);
+    CHECK(span->due_child[0] == 0 || span->due_child[0] != span->due_child[1]);
+    return due_node_check(heap, 2 * n, span->due_child[0], id) != 0
+               ? -1
+               : due_node_check(heap, 2 * n + 1, span->due_child[1], id);
 }
 
 static int pinned_check(const struct ebb_heap *heap)
@@ -195,6 +170,6 @@ int ebb_heap_check(const struct ebb_heap *heap)
     CHECK(used == heap->objects && slot_bytes == heap->slot_bytes);
     CHECK(heap->resident_pages <= heap->span_pages);
     CHECK(heap->resident_pages * EBB_PAGE_BYTES >= heap->slot_bytes);
-    CHECK(pinned == heap->pinned_spans);
-    return pinned_check(heap) != 0 ? -1 : due_check(heap, noted);
+    CHECK(pinned == heap->pinned_spans && noted == heap->due_count);
+    return pinned_check(heap) != 0 ? -1 : due_node_check(heap, 1, heap->due_root, 0);
 }

@@ -268,12 +268,11 @@ static void free_when_unpinned(struct ebb_heap *heap, const struct span *span)
 
 void ebb_heap_reset(struct ebb_heap *heap)
 {
-    heap->due_root = 0; /* at once, not span by span */
+    heap->due_root = heap->due_count = 0; /* at once, not span by span */
     for (span_id id = heap->all; id != 0;) {
         struct span *span = pool_span(heap->pool, id);
         span_id next = span->all_next;
         span->due = UINT64_MAX;
-        span->due_child = span->due_next = span->due_prev = 0;
         if (span->pinned) {
             free_when_unpinned(heap, span);
         } else {

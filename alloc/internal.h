@@ -104,9 +104,9 @@ struct span {
     uint64_t due;        /* earliest noted due time of its objects, UINT64_MAX: none */
     uint32_t first_page; /* number in the pool */
     uint32_t pages;
-    span_id next, prev;                    /* in its class's bucket */
-    span_id all_next, all_prev;            /* in its heap */
-    span_id due_child, due_next, due_prev; /* pairing heap by due, due.c */
+    span_id next, prev;               /* in its class's bucket */
+    span_id all_next, all_prev;       /* in its heap */
+    span_id due_parent, due_child[2]; /* unless due is UINT64_MAX: due.c */
     uint32_t pinned; /* 0, or its place in the heap's list of pinned spans, plus one */
     uint16_t class_index;
     uint16_t slots, used;
@@ -281,6 +281,7 @@ struct ebb_heap {
     uint64_t populated[EBB_CLASS_COUNT / 64 + 1]; /* classes that have spans */
     span_id all;                                  /* every span */
     span_id due_root;                             /* the span with the earliest due time */
+    uint32_t due_count;                           /* spans that have one */
     span_id victim;                               /* being evacuated, 0: none */
     uint16_t victim_class;                        /* of the last victim */
     enum ebb_reason active_reason;                /* compaction under way, EBB_REASON_NONE: none */

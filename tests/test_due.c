@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* test_due.c: the pairing heap of due times against an array that is searched from end to end. */
+/* test_due.c: the heap of due times against an array that is searched from end to end. */
 #include <stdarg.h>
 #include <stddef.h>
 #include <setjmp.h>
 #include <stdint.h>
 #include <stdlib.h>
-#include <pthread.h>
+#include <string.h>
 #include <cmocka.h>
 
 #include "../alloc/internal.h"
@@ -13,7 +13,16 @@
 #include "support/rng.h"
 
 #define SPANS 500u
-#define CHAIN 10000u
+#define ROWS  9u /* of a full tree of so many */
+
+/* One way between root and leaf, what hangs beside it, and where the last one was taken away. */
+#define TOUCHED_MAX (3 * ROWS)
+
+enum order { ASCENDING, DESCENDING, EQUAL, RANDOM, ORDERS };
+
+struct links {
+    span_id parent, child[2];
+};
 
 struct bench { /* a heap with spans that hold one object each */
     struct fake_os fake;
@@ -22,6 +31,7 @@ struct bench { /* a heap with spans that hold one object each */
     ebb_ref refs[SPANS];
     span_id spans[SPANS];
     uint64_t due[SPANS];
+    struct links links[SPANS]; /* when touched() was last asked */
 };
 
 static int setup(void **state)
@@ -65,6 +75,51 @@ static void set_due(struct bench *bench, unsigned s, uint64_t due)
     bench->due[s] = due;
 }
 
+static uint64_t due_in(enum order order, unsigned s, struct rng *rng)
+{
+    switch (order) {
+    case ASCENDING: /* one constant time to live */
+        return SPANS + s;
+    case DESCENDING:
+        return 2 * SPANS - s;
+    case EQUAL:
+        return SPANS;
+    default:
+        return rng_between(rng, SPANS, 2 * SPANS);
+    }
+}
+
+static unsigned first_of_all(const struct bench *bench)
+{
+    unsigned s = 0;
+    while (bench->spans[s] != bench->heap->due_root)
+        s++;
+    assert_true(bench->due[s] == least_due(bench));
+    return s;
+}
+
+/* How many spans have other links than the last time. */
+static unsigned touched(struct bench *bench)
+{
+    unsigned count = 0;
+    for (unsigned s = 0; s < SPANS; s++) {
+        const struct span *span = pool_span(bench->pool, bench->spans[s]);
+        struct links now = {span->due_parent, {span->due_child[0], span->due_child[1]}};
+        count += memcmp(&now, &bench->links[s], sizeof now) != 0;
+        bench->links[s] = now;
+    }
+    return count;
+}
+
+static void set_due_cheaply(struct bench *bench, unsigned s, uint64_t due)
+{
+    set_due(bench, s, due);
+    assert_in_range(touched(bench), 0, TOUCHED_MAX);
+    assert_true(ebb_due_next(bench->heap) == least_due(bench));
+    if (s % 50 == 0)
+        assert_int_equal(ebb_heap_check(bench->heap), 0);
+}
+
 static void due_next_is_the_least_of_all(void **state)
 {
     struct bench *bench = *state;
@@ -85,63 +140,51 @@ static void due_heap_drains_in_order(void **state)
 {
     struct bench *bench = *state;
     struct rng rng = rng_start("due");
-    for (unsigned s = 0; s < SPANS; s++)
-        set_due(bench, s, rng_between(&rng, 1, 100000));
-    uint64_t last = 0;
-    for (unsigned n = 0; n < SPANS; n++) {
-        uint64_t due = ebb_due_next(bench->heap);
-        assert_true(due >= last && due != UINT64_MAX);
-        last = due;
-        unsigned s = 0;
-        while (bench->spans[s] != bench->heap->due_root)
-            s++;
-        assert_true(bench->due[s] == due);
-        set_due(bench, s, UINT64_MAX);
+    for (enum order order = 0; order < ORDERS; order++) {
+        for (unsigned s = 0; s < SPANS; s++)
+            set_due(bench, s, due_in(order, s, &rng));
+        uint64_t last = 0;
+        for (unsigned n = 0; n < SPANS; n++) {
+            uint64_t due = ebb_due_next(bench->heap);
+            assert_true(due >= last && due != UINT64_MAX);
+            last = due;
+            set_due(bench, first_of_all(bench), UINT64_MAX);
+        }
+        assert_true(ebb_due_next(bench->heap) == UINT64_MAX);
+        assert_int_equal(bench->heap->due_root, 0);
+        assert_int_equal(bench->heap->due_count, 0);
     }
-    assert_true(ebb_due_next(bench->heap) == UINT64_MAX);
-    assert_int_equal(bench->heap->due_root, 0);
 }
 
-/* The two shapes that degenerate: each new one the least (a chain), each new one the greatest (a
- * fan). */
-static void due_heap_survives_sorted_input(void **state)
+/* Not even the first one that goes after all have come in order. */
+static void no_change_touches_more_than_a_few_spans_a_row(void **state)
+{
+    struct bench *bench = *state;
+    struct rng rng = rng_start("touch");
+    for (enum order order = 0; order < ORDERS; order++) {
+        for (unsigned s = 0; s < SPANS; s++)
+            set_due_cheaply(bench, s, due_in(order, s, &rng));
+        for (unsigned n = 0; n < SPANS; n++) /* visits put them off */
+            set_due_cheaply(bench, first_of_all(bench), due_in(order, n, &rng) + SPANS);
+        for (unsigned s = 0; s < SPANS; s++) /* something shorter comes in */
+            set_due_cheaply(bench, s, rng_between(&rng, 1, bench->due[s]));
+        for (unsigned n = 0; n < SPANS / 2; n++)
+            set_due_cheaply(bench, first_of_all(bench), UINT64_MAX);
+        for (unsigned s = 0; s < SPANS; s++)
+            set_due_cheaply(bench, s, UINT64_MAX);
+        assert_int_equal(bench->heap->due_root, 0);
+    }
+}
+
+static void no_change_is_no_change(void **state)
 {
     struct bench *bench = *state;
     for (unsigned s = 0; s < SPANS; s++)
-        set_due(bench, s, SPANS - s);
-    assert_int_equal(ebb_heap_check(bench->heap), 0);
-    for (unsigned s = 0; s < SPANS; s++) {
-        assert_true(ebb_due_next(bench->heap) == 1);
-        set_due(bench, SPANS - 1, 1); /* no change is no change */
-        set_due(bench, s, SPANS + s);
-        if (s + 1 < SPANS)
-            assert_true(ebb_due_next(bench->heap) == least_due(bench));
-        else
-            break;
-    }
-    assert_int_equal(ebb_heap_check(bench->heap), 0);
-}
-
-static void *check_heap(void *heap)
-{
-    return ebb_heap_check(heap) == 0 ? NULL : heap;
-}
-
-/* A chain of thousands: walking it must not need a stack as deep. */
-static void due_check_needs_no_deep_stack(void **state)
-{
-    struct bench *bench = *state;
-    pthread_attr_t attributes;
-    pthread_t thread;
-    void *wrong;
-    for (uint64_t n = 0; n < CHAIN; n++)
-        ebb_due_note(bench->heap, ebb_alloc(bench->heap, EBB_LARGE_BYTES + 1), 2 * CHAIN - n);
-    pthread_attr_init(&attributes);
-    pthread_attr_setstacksize(&attributes, 128 * 1024);
-    assert_int_equal(pthread_create(&thread, &attributes, check_heap, bench->heap), 0);
-    assert_int_equal(pthread_join(thread, &wrong), 0);
-    assert_null(wrong);
-    pthread_attr_destroy(&attributes);
+        set_due(bench, s, 1 + s);
+    touched(bench);
+    for (unsigned s = 0; s < SPANS; s++)
+        set_due(bench, s, 1 + s);
+    assert_int_equal(touched(bench), 0);
 }
 
 static void due_note_only_moves_a_span_forward(void **state)
@@ -174,8 +217,9 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(due_next_is_the_least_of_all, setup, teardown),
         cmocka_unit_test_setup_teardown(due_heap_drains_in_order, setup, teardown),
-        cmocka_unit_test_setup_teardown(due_heap_survives_sorted_input, setup, teardown),
-        cmocka_unit_test_setup_teardown(due_check_needs_no_deep_stack, setup, teardown),
+        cmocka_unit_test_setup_teardown(no_change_touches_more_than_a_few_spans_a_row, setup,
+                                        teardown),
+        cmocka_unit_test_setup_teardown(no_change_is_no_change, setup, teardown),
         cmocka_unit_test_setup_teardown(due_note_only_moves_a_span_forward, setup, teardown),
         cmocka_unit_test_setup_teardown(due_of_a_freed_span_is_gone, setup, teardown),
     };

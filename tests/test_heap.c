@@ -688,7 +688,7 @@ static void wrong_refs_abort(void **state)
 
 /* ---- validators ---- */
 
-#define TAMPERINGS 14u
+#define TAMPERINGS 17u
 
 static void check_what_was_tampered_with(struct bench *bench)
 {
@@ -731,15 +731,25 @@ static void check_what_was_tampered_with(struct bench *bench)
         pool_span(pool, span_of(bench, 3))->due = 5;
         break;
     case 10:
-        pool->idle_pages++;
+        span->due_parent = 0;
         break;
-    case 11:
-        arena->free_pages--;
+    case 11: /* a hole in the last row */
+        other->due_child[1] = other->due_child[0];
+        other->due_child[0] = 0;
         break;
-    case 12:
-        bit_set(arena->free, span->first_page);
+    case 12: /* one below what is last */
+        span->due_child[0] = span_of(bench, 3);
         break;
     case 13:
+        pool->idle_pages++;
+        break;
+    case 14:
+        arena->free_pages--;
+        break;
+    case 15:
+        bit_set(arena->free, span->first_page);
+        break;
+    case 16:
         bit_clear(pool->runs[3], 0);
         break;
     default:

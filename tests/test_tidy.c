@@ -127,6 +127,11 @@ static void metadata_shrinks_with_what_it_describes(void **state)
     assert_int_equal(metadata_bytes(bench), full);
 }
 
+static uint64_t due_in_turn(size_t n)
+{
+    return 1 + n * 1000 / OBJECTS;
+}
+
 static void due_times_and_pins_go_with_their_spans(void **state)
 {
     struct bench *bench = *state;
@@ -134,7 +139,7 @@ static void due_times_and_pins_go_with_their_spans(void **state)
     fill(bench);
     for (size_t n = 0; n < OBJECTS; n++)
         for (unsigned t = 0; t < 2; t++) {
-            twin_due_note(&bench->twins[t], n, 1 + rng_below(&rng, 1000));
+            twin_due_note(&bench->twins[t], n, t == 0 ? 1 + rng_below(&rng, 1000) : due_in_turn(n));
             if (n % 7 == 0)
                 twin_pin(&bench->twins[t], n);
         }

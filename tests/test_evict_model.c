@@ -11,6 +11,7 @@
 #include <unistd.h>
 #include <cmocka.h>
 
+#include "../server/store/evict.h"
 #include "../server/store/store.h"
 #include "support/rng.h"
 
@@ -379,6 +380,18 @@ static void nobody_is_evicted_while_compaction_can_win_it(void **state)
     world_destroy(world);
 }
 
+/* The limit may be taken away between a look whether there is one and the sum. */
+static void room_without_a_limit_can_be_added_to(void **state)
+{
+    (void)state;
+    struct world *world = world_create(1, USE_S3, false);
+    ptrdiff_t sum;
+    set_limit(world, SIZE_MAX);
+    assert_false(__builtin_add_overflow(limit_room(world->store), (ptrdiff_t)1 << 40, &sum));
+    assert_false(limit_is_tight(world->store));
+    world_destroy(world);
+}
+
 /* ---- what is told of a key's use ---- */
 
 /* Time passes as values come in, ten seconds for each MB; key 0 is set first and never again. */
@@ -519,6 +532,7 @@ int main(void)
         cmocka_unit_test(who_can_win_nothing_is_refused_at_once),
         cmocka_unit_test(a_lowered_limit_is_reached_by_upkeep_alone),
         cmocka_unit_test(nobody_is_evicted_while_compaction_can_win_it),
+        cmocka_unit_test(room_without_a_limit_can_be_added_to),
         cmocka_unit_test(idle_time_is_a_lower_bound_under_each_order),
         cmocka_unit_test(frequency_grows_with_use_and_fades),
 #ifndef EBB_HARD

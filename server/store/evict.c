@@ -23,6 +23,7 @@
 #define OF_CLASS_TRIES_MAX 64u
 #define BUSY_TRIES_MAX     256u /* the one who has them may be waiting for this shard */
 #define GIVE_WAY_TRIES     16u
+#define ROOM_UNLIMITED     (PTRDIFF_MAX / 2) /* callers add what could be won to it */
 
 /* ---- the limit ---- */
 
@@ -34,11 +35,12 @@ static bool is_limited(const struct store *store)
 ptrdiff_t limit_room(const struct store *store)
 {
     struct ebb_pool_stats pool;
-    if (!is_limited(store))
-        return PTRDIFF_MAX;
+    size_t limit_bytes =
+        stat_read(&store->limit.pool_bytes); /* once: it may be changed meanwhile */
+    if (limit_bytes == SIZE_MAX)
+        return ROOM_UNLIMITED;
     ebb_pool_stats(store->pool, &pool);
-    return (ptrdiff_t)(stat_read(&store->limit.pool_bytes) -
-                       (pool.span_bytes + pool.metadata_bytes));
+    return (ptrdiff_t)(limit_bytes - (pool.span_bytes + pool.metadata_bytes));
 }
 
 size_t limit_reclaimable(const struct store *store)

@@ -393,12 +393,54 @@ static void buckets_lie_in_cache_lines(void **state)
     }
 }
 
+/* ---- a flush that waits for its time ---- */
+
+static struct store_session *replacer; /* whose next flush is ordered at the second look */
+static unsigned clock_looks;
+
+/* The second look comes after upkeep has seen that a flush is due and before it takes it. */
+static uint64_t replacing_now_ms(void)
+{
+    if (replacer != NULL && ++clock_looks == 2)
+        store_flush_at(replacer, (int64_t)clock_ms + 1000);
+    return clock_ms;
+}
+
+static void a_flush_ordered_while_one_comes_due_is_kept(void **state)
+{
+    (void)state;
+    struct store_config config = {.shard_count = 1,
+                                  .database_count = 1,
+                                  .reserve_bytes = (size_t)1 << 30,
+                                  .now_ms = replacing_now_ms};
+    struct store *store;
+    struct store_session session;
+    assert_int_equal(store_create(&store, &config), STORE_OK);
+    store_session_init(&session, store);
+    store_flush_at(&session, (int64_t)clock_ms);
+    replacer = &session;
+    store_upkeep(store);
+    replacer = NULL;
+    struct store_key key = store_key(store, 0, "a", 1);
+    struct store_value value = {.data = "1", .len = 1};
+    store_enter(&session, &key);
+    assert_int_equal(store_set(&session, &key, &value), STORE_OK);
+    store_leave(&session);
+    store_upkeep(store);
+    assert_int_equal(store_count(store, 0), 1);
+    clock_ms += 1000;
+    store_upkeep(store);
+    assert_int_equal(store_count(store, 0), 0);
+    store_destroy(store);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(store_agrees_with_its_twin),
         cmocka_unit_test(store_agrees_with_its_twin_in_shards),
         cmocka_unit_test(buckets_lie_in_cache_lines),
+        cmocka_unit_test(a_flush_ordered_while_one_comes_due_is_kept),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

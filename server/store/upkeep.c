@@ -217,7 +217,9 @@ static void flush_when_due(struct store *store, int64_t now_ms)
         return;
     struct store_session session;
     store_session_init(&session, store);
-    __atomic_store_n(&store->upkeep.flush_at_ms, 0, __ATOMIC_RELAXED);
+    if (!__atomic_compare_exchange_n(&store->upkeep.flush_at_ms, &at_ms, 0, false, __ATOMIC_RELAXED,
+                                     __ATOMIC_RELAXED))
+        return;               /* another time has just been set: this one is no longer wanted */
     store_flush(&session, 0); /* the database memcached clients see */
 }
 

@@ -380,6 +380,64 @@ static void nobody_is_evicted_while_compaction_can_win_it(void **state)
     world_destroy(world);
 }
 
+/* ---- what a value is made of ---- */
+
+static void set_timed(struct world *world, unsigned number, size_t len, int64_t expire_ms)
+{
+    char text[32];
+    struct store_value value = {.data = fill(world, number, len), .len = len};
+    struct store_key key = enter(world, number, text);
+    value.expire_ms = expire_ms;
+    assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
+}
+
+static bool has_key(struct world *world, unsigned number)
+{
+    char text[32];
+    struct store_value value;
+    struct store_key key = enter(world, number, text);
+    return store_peek(&world->session, &key, &value);
+}
+
+/* Key 0 expires first and grows; key 1 is the only other one that may go, of thousands. */
+static void grow_the_soonest(size_t own_len, size_t other_len)
+{
+    struct world *world = world_create(1, USE_S3, true);
+    char text[32];
+    struct store_value value;
+    set_limit(world, SIZE_MAX);
+    set_timed(world, 0, own_len, (int64_t)clock_ms + 1000);
+    for (unsigned i = 2; i < 8000; i++)
+        set_timed(world, i, 100, 0);
+    set_timed(world, 1, other_len, (int64_t)clock_ms + 100000);
+    store_leave(&world->session);
+    store_purge(&world->session);
+    size_t untouched;
+    set_limit(world, store_pool_bytes(world->store, &untouched));
+    struct store_key key = enter(world, 0, text);
+    assert_true(store_peek(&world->session, &key, &value));
+    size_t more = other_len / 4;
+    const char *tail = fill(world, 0, value.len + more) + value.len;
+    assert_int_equal(store_join(&world->session, &key, value.data, value.len, tail, more),
+                     STORE_OK);
+    assert_true(store_peek(&world->session, &key, &value));
+    assert_memory_equal(value.data, fill(world, 0, own_len + more), own_len + more);
+    assert_false(has_key(world, 1));
+    store_leave(&world->session);
+    clock_ms += 1000; /* and upkeep still knows when key 0 is due */
+    while (store_count_expires(world->store, 0) > 0)
+        usleep((useconds_t)store_upkeep(world->store));
+    assert_int_equal(store_check(world->store), 0);
+    world_destroy(world);
+}
+
+static void the_soonest_to_expire_may_grow_at_the_expense_of_others(void **state)
+{
+    (void)state;
+    grow_the_soonest(100000, 300000);
+    grow_the_soonest(9000, 200000);
+}
+
 /* The limit may be taken away between a look whether there is one and the sum. */
 static void room_without_a_limit_can_be_added_to(void **state)
 {
@@ -532,6 +590,7 @@ int main(void)
         cmocka_unit_test(who_can_win_nothing_is_refused_at_once),
         cmocka_unit_test(a_lowered_limit_is_reached_by_upkeep_alone),
         cmocka_unit_test(nobody_is_evicted_while_compaction_can_win_it),
+        cmocka_unit_test(the_soonest_to_expire_may_grow_at_the_expense_of_others),
         cmocka_unit_test(room_without_a_limit_can_be_added_to),
         cmocka_unit_test(idle_time_is_a_lower_bound_under_each_order),
         cmocka_unit_test(frequency_grows_with_use_and_fades),

@@ -19,6 +19,7 @@
 #define FULLNESS_UNKNOWN  (EBB_FULL + 1)
 #define TRIES_MAX         64u  /* samples for one victim: some are spared */
 #define EMPTY_SAMPLES_MAX 4u   /* of items with a time, before the spans are asked */
+#define NEEDED_MAX        2u   /* items that a value is made of: its head's and its tail's */
 #define GHOST_SHARE       100u /* of live bytes: more is not spent on ghosts */
 #define GHOST_KEY_BYTES   2u
 
@@ -273,13 +274,17 @@ static bool recall(struct shard *shard, struct candidate *victim)
 /* ---- evicting ---- */
 
 /* Whether the value to be written is made of the item's bytes. */
-static bool is_needed(const struct shard *shard, const struct found *found,
-                      const struct pieces *value)
+static bool is_needed(const char *item, const struct item_view *view, const struct pieces *value)
 {
-    const char *item = ebb_at(shard->base, found->ref);
-    size_t bytes = item_view_bytes(&found->item);
+    size_t bytes = item_view_bytes(view);
     return value != NULL &&
            (lies_inside(item, bytes, value->head) || lies_inside(item, bytes, value->tail));
+}
+
+static bool is_found_needed(const struct shard *shard, const struct found *found,
+                            const struct pieces *value)
+{
+    return is_needed(ebb_at(shard->base, found->ref), &found->item, value);
 }
 
 /* Since that epoch began; 0 where that is not known. */
@@ -379,10 +384,13 @@ static void read_found(const struct shard *shard, const struct index_at *at, str
 }
 
 /* Of few keys with a time among many without, a sample has none: then the one that expires first of
- * the span where one expires first. */
+ * the span where one expires first. What the value is made of is passed over, and its note taken
+ * away meanwhile, so that the next span's turn comes. */
 struct soonest {
-    ebb_ref ref;
-    int64_t expire_ms;
+    const struct pieces *value;
+    ebb_ref ref, needed[NEEDED_MAX];
+    int64_t expire_ms, needed_ms[NEEDED_MAX];
+    unsigned needed_count;
 };
 
 static uint64_t find_soonest(void *context, ebb_ref ref, void *data)
@@ -390,9 +398,17 @@ static uint64_t find_soonest(void *context, ebb_ref ref, void *data)
     struct soonest *soonest = context;
     struct item_view view;
     item_read(data, &view);
-    if (view.meta.expire_ms != 0 && (soonest->ref == 0 || view.meta.expire_ms < soonest->expire_ms))
-        *soonest = (struct soonest){ref, view.meta.expire_ms};
-    return (uint64_t)view.meta.expire_ms;
+    int64_t expire_ms = view.meta.expire_ms;
+    if (expire_ms != 0 && is_needed(data, &view, soonest->value)) {
+        soonest->needed[soonest->needed_count] = ref;
+        soonest->needed_ms[soonest->needed_count++] = expire_ms;
+        return 0;
+    }
+    if (expire_ms != 0 && (soonest->ref == 0 || expire_ms < soonest->expire_ms)) {
+        soonest->ref = ref;
+        soonest->expire_ms = expire_ms;
+    }
+    return (uint64_t)expire_ms;
 }
 
 static bool find_by_ref(struct shard *shard, ebb_ref ref, struct found *found)
@@ -403,19 +419,38 @@ static bool find_by_ref(struct shard *shard, ebb_ref ref, struct found *found)
     return shard_find_any(shard, &key, found);
 }
 
-static size_t evict_soonest(struct shard *shard, const struct pieces *value)
+/* Looks at one span more. false: there is none where something expires. */
+static bool look_at_span(struct shard *shard, struct soonest *soonest)
 {
-    struct soonest soonest = {.ref = 0};
-    struct found found;
     uint64_t next = ebb_due_next(shard->items);
     if (next == UINT64_MAX)
+        return false;
+    ebb_due_visit(shard->items, next, 0, find_soonest, soonest);
+    return true;
+}
+
+static void note_needed_again(struct shard *shard, const struct soonest *soonest)
+{
+    for (unsigned i = 0; i < soonest->needed_count; i++)
+        ebb_due_note(shard->items, soonest->needed[i], (uint64_t)soonest->needed_ms[i]);
+}
+
+static size_t evict_soonest(struct shard *shard, const struct pieces *value)
+{
+    struct soonest soonest = {.value = value};
+    struct found found;
+    unsigned needed = 0;
+    bool was_there = look_at_span(shard, &soonest);
+    while (was_there && soonest.ref == 0 && soonest.needed_count > needed) {
+        needed = soonest.needed_count;
+        was_there = look_at_span(shard, &soonest);
+    }
+    note_needed_again(shard, &soonest);
+    if (!was_there)
         return 0;
-    ebb_due_visit(shard->items, next, 0, find_soonest, &soonest);
     if (soonest.ref == 0) /* what was noted there has gone */
         return 1;
-    if (!find_by_ref(shard, soonest.ref, &found) || is_needed(shard, &found, value))
-        return 0;
-    return evict(shard, &found);
+    return find_by_ref(shard, soonest.ref, &found) ? evict(shard, &found) : 0;
 }
 
 size_t victim_evict(struct shard *shard, const struct pieces *value)
@@ -441,7 +476,7 @@ size_t victim_evict(struct shard *shard, const struct pieces *value)
             tick(shard, true, bytes);
             continue;
         }
-        if (!is_needed(shard, &found, value)) {
+        if (!is_found_needed(shard, &found, value)) {
             size_t bytes = evict(shard, &found);
             choose_ahead(shard);
             return bytes;
@@ -458,7 +493,7 @@ size_t victim_evict_of_class(struct shard *shard, const struct room *room)
     struct sample sample = {.items = 0};
     struct found found;
     for (unsigned i = 0; i < count; i++) {
-        if (!find_by_ref(shard, refs[i], &found) || is_needed(shard, &found, room->value))
+        if (!find_by_ref(shard, refs[i], &found) || is_found_needed(shard, &found, room->value))
             continue;
         struct candidate candidate = {.at = found.at};
         consider(shard, &sample, &candidate);

@@ -34,13 +34,19 @@ unsigned ebb_fullness(const struct ebb_heap *heap, ebb_ref ref)
     return span->used * EBB_FULL / span->slots;
 }
 
+/* What is freed there serves a new object: a victim takes none. */
+static bool gives_slots(unsigned bucket)
+{
+    return bucket != BUCKET_EMPTY && bucket != BUCKET_VICTIM;
+}
+
 /* The list to look in: of the lists that have spans, one by chance, the full ones too. */
 static span_id some_span(const struct heap_class *class, uint64_t random)
 {
     unsigned first = (unsigned)(random % BUCKET_COUNT);
     for (unsigned i = 0; i < BUCKET_COUNT; i++) {
         unsigned bucket = (first + i) % BUCKET_COUNT;
-        if (bucket != BUCKET_EMPTY && class->buckets[bucket] != 0)
+        if (gives_slots(bucket) && class->buckets[bucket] != 0)
             return class->buckets[bucket];
     }
     return 0;

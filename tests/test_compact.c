@@ -484,6 +484,31 @@ static void a_half_evacuated_victim_goes_on_in_the_next_slice(void **state)
 #endif
 }
 
+/* A slot that is freed there serves nobody. */
+static void no_object_of_a_victim_is_in_a_sample_of_its_class(void **state)
+{
+    struct bench *bench = *state;
+#ifdef EBB_HARD /* as above */
+    (void)bench;
+#else
+    struct rng rng = rng_start("compact");
+    for (size_t n = 0; n < OBJECTS; n++)
+        assert_true(twin_alloc(&bench->twin, n, 64));
+    free_at_random(bench, &rng, 50);
+    enum ebb_reason reason;
+    assert_int_equal(ebb_compact(bench->twin.heap, EBB_URGE_MANUAL, 0, &reason), EBB_COMPACT_MORE);
+    span_id victim = bench->twin.heap->victim;
+    assert_int_not_equal(victim, 0);
+    for (unsigned i = 0; i < 1000; i++) {
+        ebb_ref refs[4];
+        unsigned count = ebb_class_sample(bench->twin.heap, 64, rng_next(&rng), refs, 4);
+        assert_in_range(count, 1, 4);
+        for (unsigned k = 0; k < count; k++)
+            assert_int_not_equal(pool_find(bench->pool, refs[k]), victim);
+    }
+#endif
+}
+
 static void traffic_between_slices_is_harmless(void **state)
 {
     struct bench *bench = *state;
@@ -668,6 +693,7 @@ int main(void)
         COMPACT_TEST(manual_runs_end_with_the_shortest_slices),
         COMPACT_TEST(slices_keep_their_deadline),
         COMPACT_TEST(a_half_evacuated_victim_goes_on_in_the_next_slice),
+        COMPACT_TEST(no_object_of_a_victim_is_in_a_sample_of_its_class),
         COMPACT_TEST(traffic_between_slices_is_harmless),
         COMPACT_TEST(pinned_spans_are_skipped),
         COMPACT_TEST(a_victim_pinned_between_slices_is_let_go),

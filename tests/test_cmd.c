@@ -254,6 +254,30 @@ static void connection_has_a_database(void **state)
          {"FLUSHALL now", SYNTAX}, {"FLUSHDB ASYNC", OK});
 }
 
+static void client_texts_are_no_longer_than_is_good(void **state)
+{
+    struct world *world = *state;
+    static char text[4097];
+    struct ebb_slice long_text = {text, sizeof(text)};
+    struct ebb_slice setname[3] = {{"CLIENT", 6}, {"SETNAME", 7}, long_text},
+                     setinfo[4] = {{"CLIENT", 6}, {"SETINFO", 7}, {"lib-name", 8}, long_text},
+                     hello[4] = {{"HELLO", 5}, {"2", 1}, {"SETNAME", 7}, long_text};
+    memset(text, 'x', sizeof(text));
+    assert_string_equal(world_resp_words(world, setname, 3),
+                        "-ERR Client names cannot be longer than 4096 bytes\r\n");
+    assert_string_equal(world_resp_words(world, setinfo, 4),
+                        "-ERR lib-name cannot be longer than 4096 bytes\r\n");
+    assert_string_equal(world_resp_words(world, hello, 4),
+                        "-ERR Client names cannot be longer than 4096 bytes\r\n");
+    RESP("CLIENT GETNAME", NIL);
+    assert_null(world->client.library_name);
+    setname[2].len = setinfo[3].len = 4096;
+    assert_string_equal(world_resp_words(world, setname, 3), OK);
+    assert_string_equal(world_resp_words(world, setinfo, 4), OK);
+    assert_int_equal(strlen(world->client.name), 4096);
+    assert_int_equal(strlen(world->client.library_name), 4096);
+}
+
 static void connection_knows_its_client(void **state)
 {
     struct world *world = *state;
@@ -1035,6 +1059,7 @@ int main(void)
         TEST(connection_wants_the_password),
         TEST(connection_has_a_database),
         TEST(connection_knows_its_client),
+        TEST(client_texts_are_no_longer_than_is_good),
         TEST(connection_quits),
         TEST(connection_may_read_without_touching),
         TEST(questions_about_a_key_are_no_use_of_it),

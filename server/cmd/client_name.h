@@ -6,10 +6,11 @@
 
 #include "cmd.h"
 
-#define ERROR_CLIENT_NAME "ERR Client names cannot contain spaces, newlines or special characters."
+#define CLIENT_TEXT_MAX_BYTES 4096u /* of each: they are kept, and counted as nobody's memory */
 
-/* Printable ASCII without spaces, so that CLIENT LIST stays parseable. */
-bool client_name_is_valid(struct ebb_slice text);
+/* What is wrong with the text, as the end of a sentence; NULL: nothing. It is printable ASCII
+ * without spaces, so that CLIENT LIST stays parseable. */
+const char *client_name_fault(struct ebb_slice text);
 /* Keeps a copy of the text in *field (malloc); an empty one, or no memory, leaves none. */
 void client_name_set(struct cmd_context *context, char **field, struct ebb_slice text);
 

@@ -12,13 +12,17 @@
 #include "../clients.h"
 #include "client_name.h"
 
-bool client_name_is_valid(struct ebb_slice text)
+_Static_assert(CLIENT_TEXT_MAX_BYTES == 4096, "the error says so");
+
+const char *client_name_fault(struct ebb_slice text)
 {
+    if (text.len > CLIENT_TEXT_MAX_BYTES)
+        return "cannot be longer than 4096 bytes";
     for (size_t i = 0; i < text.len; i++) {
         if (text.data[i] < '!' || text.data[i] > '~')
-            return false;
+            return "cannot contain spaces, newlines or special characters.";
     }
-    return true;
+    return NULL;
 }
 
 /* With the list locked: CLIENT LIST on another worker may be reading the old text. */
@@ -43,8 +47,10 @@ void cmd_client_getname(struct cmd_context *context)
 
 void cmd_client_setname(struct cmd_context *context)
 {
-    if (!client_name_is_valid(context->args[2])) {
-        ebb_reply_error(&context->reply, ERROR_CLIENT_NAME);
+    const char *fault = client_name_fault(context->args[2]);
+
+    if (fault != NULL) {
+        ebb_reply_errorf(&context->reply, "ERR Client names %s", fault);
         return;
     }
     client_name_set(context, &context->client->name, context->args[2]);
@@ -54,6 +60,7 @@ void cmd_client_setname(struct cmd_context *context)
 void cmd_client_setinfo(struct cmd_context *context)
 {
     struct ebb_slice field_name = context->args[2];
+    const char *fault = client_name_fault(context->args[3]);
     char **field;
 
     if (arg_is(field_name, "lib-name")) {
@@ -65,10 +72,9 @@ void cmd_client_setinfo(struct cmd_context *context)
                          arg_print_len(field_name, 1024), field_name.data);
         return;
     }
-    if (!client_name_is_valid(context->args[3])) {
-        ebb_reply_errorf(&context->reply,
-                         "ERR %.*s cannot contain spaces, newlines or special characters.",
-                         (int)field_name.len, field_name.data);
+    if (fault != NULL) {
+        ebb_reply_errorf(&context->reply, "ERR %.*s %s", (int)field_name.len, field_name.data,
+                         fault);
         return;
     }
     client_name_set(context, field, context->args[3]);

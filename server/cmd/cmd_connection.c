@@ -99,11 +99,12 @@ static bool parse_hello_words(struct cmd_context *context, struct hello_options 
             options->password = arg + 2;
             i += 2;
         } else if (arg_is(*arg, "setname") && left >= 1) {
-            options->name = arg + 1;
-            if (!client_name_is_valid(*options->name)) {
-                ebb_reply_error(&context->reply, ERROR_CLIENT_NAME);
+            const char *fault = client_name_fault(arg[1]);
+            if (fault != NULL) {
+                ebb_reply_errorf(&context->reply, "ERR Client names %s", fault);
                 return false;
             }
+            options->name = arg + 1;
             i++;
         } else {
             ebb_reply_errorf(&context->reply, "ERR Syntax error in HELLO option '%.*s'",

@@ -5,6 +5,8 @@
  */
 #include <setjmp.h>
 #include <stdarg.h>
+#include <dlfcn.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,7 +48,7 @@ static void change(struct world *world, unsigned number, bool is_there)
 static void set_up(struct world *world, unsigned shards, const char *name)
 {
     struct store_config config = {.shard_count = shards,
-                                  .database_count = 1,
+                                  .database_count = 2,
                                   .reserve_bytes = (size_t)1 << 30,
                                   .now_ms = fake_now_ms};
     memset(world, 0, sizeof *world);
@@ -169,11 +171,68 @@ static void a_cursor_of_a_clients_own_making_does_no_harm(void **state)
     tear_down(world);
 }
 
+/* ---- a key taken at random ---- */
+
+static size_t unlocks;
+
+/* Stands before the library's: how often others had a chance is counted. */
+int pthread_mutex_unlock(pthread_mutex_t *mutex)
+{
+    static int (*of_library)(pthread_mutex_t *);
+    if (of_library == NULL)
+        *(void **)&of_library = dlsym(RTLD_NEXT, "pthread_mutex_unlock");
+    unlocks++;
+    return of_library(mutex);
+}
+
+static void set_in(struct world *world, unsigned database, const char *name, int64_t expire_ms)
+{
+    struct store_value value = {.data = "v", .len = 1, .expire_ms = expire_ms};
+    struct store_key key = store_key(world->store, database, name, strlen(name));
+    store_enter(&world->session, &key);
+    assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
+    store_leave(&world->session);
+}
+
+static void see_one(void *context, const char *key, size_t key_len, const struct store_value *value)
+{
+    (void)value;
+    assert_memory_equal(key, "one", key_len);
+    ++*(size_t *)context;
+}
+
+/* One key among tens of thousands of another database: the shard is let go time and again. */
+static void a_random_key_of_few_is_found_in_steps(void **state)
+{
+    (void)state;
+    struct world *world = malloc(sizeof *world);
+    size_t seen = 0;
+    set_up(world, 1, "random");
+    for (unsigned i = 0; i < KEYS; i++)
+        change(world, i, true);
+    store_leave(&world->session);
+    assert_false(store_random(&world->session, 1, see_one, &seen));
+    set_in(world, 1, "one", 0);
+    for (size_t i = 1; i <= 20; i++) {
+        assert_true(store_random(&world->session, 1, see_one, &seen));
+        assert_int_equal(seen, i);
+    }
+    /* It is looked for everywhere, and is dead. */
+    set_in(world, 1, "one", world->session.now_ms + 1);
+    world->session.now_ms += 1;
+    unlocks = 0;
+    assert_false(store_random(&world->session, 1, see_one, &seen));
+    print_message("%zu times let go\n", unlocks);
+    assert_true(unlocks >= KEYS / 8 / 256); /* as often as 256 buckets have been seen */
+    tear_down(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_given_once_while_the_index_changes),
         cmocka_unit_test(no_key_is_left_out_by_a_scan_that_waits),
+        cmocka_unit_test(a_random_key_of_few_is_found_in_steps),
         cmocka_unit_test(a_cursor_of_a_clients_own_making_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

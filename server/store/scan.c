@@ -11,6 +11,7 @@
  *
  *   cursor, 53 bits:  [ shard 6 ][ depth 5 ][ tag 16 ][ reversed prefix 26 ]
  */
+#include <sched.h>
 #include <stdlib.h>
 
 #include "store_internal.h"
@@ -238,7 +239,8 @@ void store_each(struct store_session *session, unsigned database, store_visit vi
 
 /* ---- a random key ---- */
 
-static void random_in(struct shard *shard, struct visitor *visitor)
+/* Slots taken by chance: where the database has its share of them, one is soon found. */
+static void try_slots(struct shard *shard, struct visitor *visitor)
 {
     for (unsigned tries = 0; tries < RANDOM_TRIES && visitor->items_left > 0; tries++) {
         uint64_t random = shard_random(shard);
@@ -248,13 +250,34 @@ static void random_in(struct shard *shard, struct visitor *visitor)
         if (slot != 0)
             visit_item(shard, slot_ref(slot), visitor);
     }
-    /* Few of many: take the first one there is after a random place, or from the start. */
-    uint64_t prefix = index_resolve(&shard->index, shard_random(shard));
-    struct cursor cursor = {.position = reverse_bits(prefix, POSITION_BITS)};
-    if (scan_shard(shard, &cursor, visitor) && visitor->items_left > 0) {
-        cursor = (struct cursor){0};
-        scan_shard(shard, &cursor, visitor);
+}
+
+/* Few of many: the first one there is from the cursor on. Whoever wants the shard gets it between
+ * the steps. */
+static void find_from(struct store *store, unsigned number, struct cursor cursor,
+                      struct visitor *visitor)
+{
+    bool through = false;
+    while (!through && visitor->items_left > 0) {
+        struct shard *shard = shard_lock(store, number);
+        visitor->buckets_left = EMPTY_BUCKETS_MAX;
+        through = shard->keys[visitor->database] == 0 || scan_shard(shard, &cursor, visitor);
+        bool is_wanted = __atomic_load_n(&shard->waiting, __ATOMIC_RELAXED) > 0;
+        shard_unlock(shard);
+        if (is_wanted)
+            sched_yield();
     }
+}
+
+static void random_in(struct store *store, unsigned number, struct visitor *visitor)
+{
+    struct shard *shard = shard_lock(store, number);
+    try_slots(shard, visitor);
+    uint64_t prefix = index_resolve(&shard->index, shard_random(shard));
+    shard_unlock(shard);
+    find_from(store, number, (struct cursor){.position = reverse_bits(prefix, POSITION_BITS)},
+              visitor);
+    find_from(store, number, (struct cursor){0}, visitor);
 }
 
 struct one {
@@ -284,10 +307,9 @@ bool store_random(struct store_session *session, unsigned database, store_visit 
     unsigned first = (unsigned)(shard_random(shard_lock(store, 0)) % store->shard_count);
     shard_unlock(&store->shards[0]);
     for (unsigned s = 0; s < store->shard_count && !one.done; s++) {
-        struct shard *shard = shard_lock(store, (first + s) % store->shard_count);
-        if (shard->keys[own] > 0)
-            random_in(shard, &visitor);
-        shard_unlock(shard);
+        unsigned number = (first + s) % store->shard_count;
+        if (stat_read(&store->shards[number].keys[own]) > 0)
+            random_in(store, number, &visitor);
     }
     return one.done;
 }

@@ -175,8 +175,9 @@ uint64_t ebb_due_next(const struct ebb_heap *heap);
 size_t ebb_due_visit(struct ebb_heap *heap, uint64_t now, uint64_t not_before,
                      uint64_t (*visit)(void *context, ebb_ref ref, void *data), void *context);
 
-/* Visits every object, span by span; the callback may free the object it is given. */
-void ebb_heap_each(struct ebb_heap *heap, void (*visit)(void *context, ebb_ref ref, void *data),
+/* Visits every object, span by span, until `visit` returns false; it may free the object it is
+ * given. */
+void ebb_heap_each(struct ebb_heap *heap, bool (*visit)(void *context, ebb_ref ref, void *data),
                    void *context);
 
 /* ---- compaction ---- */

@@ -500,17 +500,18 @@ bool ebb_is_pinned(const struct ebb_heap *heap, ebb_ref ref)
 
 /* ---- visits ---- */
 
-void ebb_heap_each(struct ebb_heap *heap, void (*visit)(void *context, ebb_ref ref, void *data),
+void ebb_heap_each(struct ebb_heap *heap, bool (*visit)(void *context, ebb_ref ref, void *data),
                    void *context)
 {
-    for (span_id id = heap->all; id != 0;) {
+    bool goes_on = true;
+    for (span_id id = heap->all; goes_on && id != 0;) {
         struct span *span = pool_span(heap->pool, id);
         span->held = 1;
-        for (unsigned s = span_next_used(span, 0); s < span->slots;
+        for (unsigned s = span_next_used(span, 0); goes_on && s < span->slots;
              s = span_next_used(span, s + 1)) {
             ebb_ref ref = span_ref(heap->pool, span, s);
             if (!is_freed(heap, span, s))
-                visit(context, ref, ebb_at(heap->pool->base, ref));
+                goes_on = visit(context, ref, ebb_at(heap->pool->base, ref));
         }
         span->held = 0;
         span_id next = span->all_next;

@@ -375,6 +375,42 @@ static void each_meets_every_object_once(void **state)
     assert_int_equal(bench->twin.heap->span_count, 0);
 }
 
+struct walk {
+    struct ebb_heap *heap;
+    size_t visits, most;
+};
+
+static bool free_some(void *context, ebb_ref ref, void *data)
+{
+    struct walk *walk = context;
+    (void)data;
+    ebb_free(walk->heap, ref);
+    return ++walk->visits < walk->most;
+}
+
+static void ignore_move(void *context, ebb_ref from, ebb_ref to, void *data)
+{
+    (void)context, (void)from, (void)to, (void)data;
+}
+
+static void each_ends_when_it_is_told(void **state)
+{
+    struct bench *bench = *state;
+    struct walk walk = {.most = 3};
+    struct ebb_heap_stats stats;
+    struct ebb_owner owner = {.moved = ignore_move};
+    assert_int_equal(ebb_heap_create(&walk.heap, bench->pool, &owner), 0);
+    for (size_t n = 0; n < 10; n++) /* each has a span of its own, which goes with it */
+        assert_int_not_equal(ebb_alloc(walk.heap, EBB_LARGE_BYTES + 1), 0);
+    ebb_heap_each(walk.heap, free_some, &walk);
+    assert_int_equal(walk.visits, 3);
+    ebb_heap_stats(walk.heap, &stats);
+    assert_int_equal(stats.objects, 7);
+    assert_int_equal(walk.heap->span_count, 7);
+    assert_int_equal(ebb_heap_check(walk.heap), 0);
+    ebb_heap_destroy(walk.heap);
+}
+
 static void due_visits_meet_all_that_is_due_and_move_on(void **state)
 {
     struct bench *bench = *state;
@@ -809,6 +845,7 @@ int main(void)
         HEAP_TEST(a_reset_leaves_what_is_pinned_to_its_last_pin),
         HEAP_TEST(one_object_takes_a_hundred_thousand_pins),
         HEAP_TEST(each_meets_every_object_once),
+        HEAP_TEST(each_ends_when_it_is_told),
         HEAP_TEST(due_visits_meet_all_that_is_due_and_move_on),
         HEAP_TEST(a_due_visit_puts_off_what_comes_too_soon),
         HEAP_TEST(a_due_note_survives_moves_and_resizes),

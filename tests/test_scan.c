@@ -10,8 +10,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <cmocka.h>
 
+#include "../alloc/ebb_alloc.h"
 #include "../server/store/store.h"
 #include "support/rng.h"
 
@@ -227,12 +229,43 @@ static void a_random_key_of_few_is_found_in_steps(void **state)
     tear_down(world);
 }
 
+/* ---- flushing ---- */
+
+/* The page with the head of an item that has pages of its own. */
+static char *large_page(struct world *world, unsigned database, const char *name)
+{
+    static const char bytes[100000];
+    struct store_value value = {.data = bytes, .len = sizeof bytes};
+    struct store_key key = store_key(world->store, database, name, strlen(name));
+    store_enter(&world->session, &key);
+    assert_int_equal(store_set(&world->session, &key, &value), STORE_OK);
+    assert_true(store_peek(&world->session, &key, &value));
+    return (char *)((uintptr_t)value.data / EBB_PAGE_BYTES * EBB_PAGE_BYTES);
+}
+
+/* A flush goes from span to span, the newest first: no other page may be looked at. */
+static void a_flush_ends_with_the_last_key_of_its_database(void **state)
+{
+    (void)state;
+    struct world *world = malloc(sizeof *world);
+    set_up(world, 1, "flush");
+    char *older = large_page(world, 0, "older");
+    large_page(world, 1, "newer");
+    assert_int_equal(mprotect(older, EBB_PAGE_BYTES, PROT_NONE), 0);
+    store_flush(&world->session, 1);
+    assert_int_equal(mprotect(older, EBB_PAGE_BYTES, PROT_READ | PROT_WRITE), 0);
+    assert_int_equal(store_count(world->store, 1), 0);
+    assert_int_equal(store_count(world->store, 0), KEYS / STAY + 1);
+    tear_down(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_key_is_given_once_while_the_index_changes),
         cmocka_unit_test(no_key_is_left_out_by_a_scan_that_waits),
         cmocka_unit_test(a_random_key_of_few_is_found_in_steps),
+        cmocka_unit_test(a_flush_ends_with_the_last_key_of_its_database),
         cmocka_unit_test(a_cursor_of_a_clients_own_making_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -188,17 +188,19 @@ struct flush {
     unsigned database;
 };
 
-static void flush_one(void *context, ebb_ref ref, void *data)
+/* false: that was the last one. */
+static bool flush_one(void *context, ebb_ref ref, void *data)
 {
     struct flush *flush = context;
     struct found found = {.ref = ref};
     item_read(data, &found.item);
     if (found.item.meta.database != flush->database)
-        return;
+        return true;
     struct store_key key = {found.item.key, found.item.meta.key_len, flush->database,
                             item_hash(flush->shard, ref)};
     if (shard_find_any(flush->shard, &key, &found))
         shard_delete(flush->shard, &found);
+    return flush->shard->keys[flush->database] > 0;
 }
 
 void shard_flush(struct shard *shard, unsigned database)

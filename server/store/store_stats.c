@@ -177,7 +177,7 @@ struct tally {
     size_t items, lost, expires, small_bytes;
 };
 
-static void tally_item(void *context, ebb_ref ref, void *data)
+static bool tally_item(void *context, ebb_ref ref, void *data)
 {
     struct tally *tally = context;
     struct item_view view;
@@ -193,6 +193,7 @@ static void tally_item(void *context, ebb_ref ref, void *data)
     tally->bytes.key_bytes += view.meta.key_len;
     tally->bytes.value_bytes += view.meta.value_len;
     tally->bytes.header_bytes += view.header_bytes;
+    return true;
 }
 
 static int shard_check(struct shard *shard, unsigned databases)

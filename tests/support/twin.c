@@ -317,12 +317,13 @@ struct each_walk {
     size_t free_each;
 };
 
-static void on_each(void *context, ebb_ref ref, void *data)
+static bool on_each(void *context, ebb_ref ref, void *data)
 {
     struct each_walk *walk = context;
     size_t n = visited_object(walk->twin, ref, data);
     if (walk->free_each != 0 && walk->twin->visited % walk->free_each == 0)
         twin_free(walk->twin, n);
+    return true;
 }
 
 void twin_each(struct twin *twin, size_t free_each)

@@ -90,6 +90,33 @@ static void long_commands_are_kept_in_short(void **state)
     assert_non_null(strstr(answer, "$23\r\n... (20 more arguments)\r\n"));
 }
 
+/* A few bytes to write, and thousands of keys that go for them. */
+static void a_write_that_makes_room_is_timed(void **state)
+{
+    struct world *world = *state;
+    struct command_clock clock = {.slower_than_us = 1000, .last_ns = 1}; /* a look long ago */
+    struct store_limit limit = {
+        .pool_bytes = SIZE_MAX, .ahead_bytes = 0, .compact_bytes = SIZE_MAX, .order = USE_RANDOM};
+    size_t untouched;
+
+    for (unsigned i = 0; i < 40000; i++) {
+        char line[64];
+        snprintf(line, sizeof(line), "SETRANGE key:%u 200 x", i);
+        world_resp(world, line);
+    }
+    store_leave(&world->session);
+    limit.pool_bytes = store_pool_bytes(world->store, &untouched);
+    store_set_limit(world->store, &limit);
+    world->context.clock = &clock;
+    RESP("SETRANGE long 4000000 x", ":4000001\r\n");
+    assert_true(store_count(world->store, 0) < 40000);
+    RESP("GET key", NIL); /* what comes after it is not */
+    world->context.clock = NULL;
+    RESP("SLOWLOG LEN", ":1\r\n");
+    assert_non_null(strstr(world_resp(world, "SLOWLOG GET 1"), "$8\r\nSETRANGE\r\n$4\r\nlong"));
+    assert_in_range(world->slowlog.newest->took_us, 1000, 60000000);
+}
+
 static void keys_of_commands_are_named(void **state)
 {
     TALK({"COMMAND GETKEYS MSET a 1 b 2", "*2\r\n$1\r\na\r\n$1\r\nb\r\n"},
@@ -133,6 +160,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(clients_are_listed_and_killed),       TEST(slow_commands_are_kept_without_passwords),
         TEST(long_commands_are_kept_in_short),     TEST(keys_of_commands_are_named),
+        TEST(a_write_that_makes_room_is_timed),    TEST(keys_of_commands_are_named),
         TEST(memory_is_told_in_figures_and_words),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

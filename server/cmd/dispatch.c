@@ -136,18 +136,24 @@ static inline bool has_long_reply(const struct cmd_context *context, size_t repl
     return ebb_buf_len(context->reply.out) > reply_at + TIMING_LONG_BYTES && context->clock != NULL;
 }
 
+static inline bool had_to_make_room(const struct cmd_context *context)
+{
+    return context->store->room_since_ns != 0 && context->clock != NULL;
+}
+
 static inline void run(struct cmd_context *context)
 {
     const struct command *command = context->command;
     size_t reply_at = ebb_buf_len(context->reply.out);
     bool is_exact = timing_is_exact(context);
 
+    context->store->room_since_ns = 0;
     if (is_exact)
         timing_begin(context);
     command->run(context);
     counter_add(&context->counters->resp_commands[command->id], 1);
-    if (is_exact || has_long_reply(context, reply_at))
-        timing_end(context);
+    if (is_exact || has_long_reply(context, reply_at) || had_to_make_room(context))
+        timing_end(context, is_exact);
 }
 
 void cmd_run_queued(struct cmd_context *context)

@@ -5,7 +5,8 @@
  * may take long (many words, long values, a look at the whole keyspace) is timed by itself. For the
  * others time runs from the last look at the clock, and is looked at again only when a reply got
  * long: what short commands before it took in the same batch is then counted in, a fraction of a
- * millisecond. With slowlog-log-slower-than below a millisecond, or with
+ * millisecond. A write that finds no memory looks at the clock before it makes room, and is timed
+ * from there. With slowlog-log-slower-than below a millisecond, or with
  * latency-monitor-threshold, every command is timed by itself.
  */
 #ifndef EBB_SLOWLOG_H

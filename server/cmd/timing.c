@@ -122,10 +122,12 @@ static void note_event(const struct cmd_context *context, uint64_t took_ns)
                    clock_unix_ms() / 1000, took_ms);
 }
 
-void timing_end(struct cmd_context *context)
+void timing_end(struct cmd_context *context, bool is_exact)
 {
     struct command_clock *clock = context->clock;
-    uint64_t now_ns = clock_monotonic_ns(), took_ns = now_ns - clock->last_ns;
+    uint64_t room_ns = context->store->room_since_ns;
+    uint64_t begin_ns = is_exact || room_ns == 0 ? clock->last_ns : room_ns;
+    uint64_t now_ns = clock_monotonic_ns(), took_ns = now_ns - begin_ns;
 
     clock->last_ns = now_ns;
     context->took_ns = took_ns > 0 ? took_ns : 1;

@@ -26,8 +26,9 @@ static inline bool timing_is_exact(const struct cmd_context *context)
 }
 
 void timing_begin(struct cmd_context *context);
-/* Notes what the command took: in context->took_ns, in the slow log if it was slow, and as an event
+/* Notes what the command took, since it began, or (not is_exact) had to make room, or the last look
+ * at the clock: in context->took_ns, in the slow log if it was slow, and as an event
  * if that is wanted. */
-void timing_end(struct cmd_context *context);
+void timing_end(struct cmd_context *context, bool is_exact);
 
 #endif

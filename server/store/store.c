@@ -176,6 +176,14 @@ static size_t new_bytes(const struct store_key *key, const struct item_meta *met
     return item_bytes(&whole);
 }
 
+/* That may take long: when it began is noted for whoever wants to know (the slow log). */
+static bool make_room(struct store_session *session, struct shard *shard, struct room *room)
+{
+    if (session->room_since_ns == 0)
+        session->room_since_ns = upkeep_now_ns();
+    return evict_make_room(shard, room);
+}
+
 /* Puts the value in place of the present one (found, NULL: none), making room if it must. */
 static int put_in_room(struct store_session *session, const struct store_key *key,
                        const struct found *found, const struct item_meta *meta,
@@ -191,7 +199,7 @@ static int put_in_room(struct store_session *session, const struct store_key *ke
     if (found == NULL) /* whatever goes now, this key is not among it */
         evict_pay(shard, &room);
     while ((error = shard_put(shard, key, found, *meta, value)) == STORE_ENOMEM &&
-           evict_make_room(shard, &room)) {
+           make_room(session, shard, &room)) {
         found = shard_find(shard, key, session->now_ms, &again) ? &again : NULL;
         room.tries++;
         ebb_heap_exempt(shard->items, evict_must_give_way(shard, &room));

@@ -61,10 +61,12 @@ void store_destroy(struct store *store);
 struct store_session {
     struct store *store;
     int64_t now_ms;
-    uint64_t locked;   /* shards, one bit each */
-    bool is_held;      /* between store_hold() and store_release(): store_leave() keeps them */
-    size_t item_bytes; /* of the item that the last store_set() or store_join() has made, or
-                          store_delete() ended; 0: a value that was gone at once */
+    uint64_t locked;        /* shards, one bit each */
+    bool is_held;           /* between store_hold() and store_release(): store_leave() keeps them */
+    size_t item_bytes;      /* of the item that the last store_set() or store_join() has made, or
+                               store_delete() ended; 0: a value that was gone at once */
+    uint64_t room_since_ns; /* monotonic: when a write first found no memory and had to make room
+                               since the caller has set this to 0 */
 };
 void store_session_init(struct store_session *session, struct store *store);
 

@@ -43,6 +43,7 @@ enum ebb_alloc_error {
     EBB_ALLOC_ENOMEM = -1, /* the system or the address range gives no more; nothing changed */
     EBB_ALLOC_EINVAL = -2, /* a bad argument; nothing changed */
     EBB_ALLOC_EBUSY = -3,  /* the object is pinned; nothing changed */
+    EBB_ALLOC_EPAGES = -4, /* the system's pages are not of EBB_PAGE_BYTES */
 };
 const char *ebb_alloc_error_text(int error);
 
@@ -65,6 +66,9 @@ struct ebb_os {
      * overlap. NULL: there is no such thing. 0 or -1 (nothing changed). */
     int (*relocate)(void *context, void *from, void *to, size_t bytes);
     uint64_t (*now_ns)(void *context); /* monotonic */
+    /* The least that can be given back. Anything but EBB_PAGE_BYTES is refused: discarding one page
+     * would take its neighbours. NULL: it is that. */
+    size_t (*page_bytes)(void *context);
 };
 extern const struct ebb_os ebb_os_system;
 
@@ -75,7 +79,7 @@ struct ebb_pool_config {
     size_t reserve_bytes;    /* address range, 0: 1 TiB; halved until the system grants it */
 };
 
-/* Creates the pool. 0 or EBB_ALLOC_ENOMEM. */
+/* Creates the pool. 0, EBB_ALLOC_ENOMEM or EBB_ALLOC_EPAGES. */
 int ebb_pool_create(struct ebb_pool **pool, const struct ebb_pool_config *config);
 /* All heaps must have been destroyed before. */
 void ebb_pool_destroy(struct ebb_pool *pool);

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <time.h>
+#include <unistd.h>
 
 #include "internal.h"
 
@@ -76,6 +77,13 @@ static uint64_t system_now_ns(void *context)
     return (uint64_t)now.tv_sec * 1000000000u + (uint64_t)now.tv_nsec;
 }
 
+/* Kernels for arm64 and ppc64 may have 16 or 64 KiB. */
+static size_t system_page_bytes(void *context)
+{
+    (void)context;
+    return (size_t)sysconf(_SC_PAGESIZE);
+}
+
 const struct ebb_os ebb_os_system = {
     .reserve = system_reserve,
     .unreserve = system_unreserve,
@@ -83,6 +91,7 @@ const struct ebb_os ebb_os_system = {
     .discard = system_discard,
     .relocate = system_relocate,
     .now_ns = system_now_ns,
+    .page_bytes = system_page_bytes,
 };
 
 void ebb_assert_failed(const char *condition, const char *file, int line)

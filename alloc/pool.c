@@ -75,12 +75,21 @@ static bool make_bitmaps(struct ebb_pool *pool)
     return true;
 }
 
+static bool has_our_pages(const struct ebb_os *os)
+{
+    return os->page_bytes == NULL || os->page_bytes(os->context) == EBB_PAGE_BYTES;
+}
+
 int ebb_pool_create(struct ebb_pool **out, const struct ebb_pool_config *config)
 {
     struct ebb_pool *pool = calloc(1, sizeof *pool);
     if (pool == NULL)
         return EBB_ALLOC_ENOMEM;
     pool->os = config != NULL && config->os != NULL ? *config->os : ebb_os_system;
+    if (!has_our_pages(&pool->os)) {
+        free(pool);
+        return EBB_ALLOC_EPAGES;
+    }
     size_t bytes = config != NULL && config->reserve_bytes != 0 ? config->reserve_bytes
                                                                 : RESERVE_DEFAULT_BYTES;
     if (bytes > RESERVE_DEFAULT_BYTES) /* refs reach no further */

@@ -104,6 +104,8 @@ const char *ebb_alloc_error_text(int error)
         return "invalid argument";
     case EBB_ALLOC_EBUSY:
         return "object is pinned";
+    case EBB_ALLOC_EPAGES:
+        return "the system's memory pages are not of 4 KiB";
     default:
         return "unknown error";
     }

@@ -87,8 +87,12 @@ static enum server_result start_store(struct server *server, char *error)
         .slow = note_slow_work,
         .slow_context = server,
     };
-    if (store_create(&server->store, &config) < 0)
-        return server_failed(error, "can't create the store", "out of memory");
+    int result = store_create(&server->store, &config);
+    if (result < 0)
+        return server_failed(error, "can't create the store",
+                             result == STORE_EPAGES
+                                 ? "the kernel's memory pages are not of 4 KiB (getconf PAGESIZE)"
+                                 : "out of memory");
     events_init(&server->events);
     server_set_slow(server);
     store_set_explain(server->store, server->options->explain != 0);

@@ -546,9 +546,9 @@ static void class_statistics_add_up(void **state)
 static void errors_have_texts(void **state)
 {
     (void)state;
-    for (int a = EBB_ALLOC_EBUSY; a <= 0; a++) {
+    for (int a = EBB_ALLOC_EPAGES; a <= 0; a++) {
         assert_string_not_equal(ebb_alloc_error_text(a), ebb_alloc_error_text(1));
-        for (int b = EBB_ALLOC_EBUSY; b < a; b++)
+        for (int b = EBB_ALLOC_EPAGES; b < a; b++)
             assert_string_not_equal(ebb_alloc_error_text(a), ebb_alloc_error_text(b));
     }
 }

@@ -8,6 +8,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "../alloc/bits.h"
@@ -468,6 +469,27 @@ static void create_takes_the_systems_own_table(void **state)
     ebb_pool_destroy(NULL);
 }
 
+static size_t pages_of_16_kib(void *context)
+{
+    (void)context;
+    return 16384;
+}
+
+/* Giving one of our pages back would take its neighbours. */
+static void create_refuses_a_system_with_longer_pages(void **state)
+{
+    (void)state;
+    struct fake_os fake;
+    struct ebb_pool *pool = NULL;
+    fake_os_init(&fake);
+    fake.os.page_bytes = pages_of_16_kib;
+    struct ebb_pool_config config = {.os = &fake.os, .reserve_bytes = LEAST_RESERVE};
+    assert_int_equal(ebb_pool_create(&pool, &config), EBB_ALLOC_EPAGES);
+    assert_null(pool);
+    assert_true(fake_os_is_clean(&fake));
+    assert_int_equal(ebb_os_system.page_bytes(NULL), sysconf(_SC_PAGESIZE));
+}
+
 /* A ref has 38 bits: a range that needs more is not to be had, however much is asked for. */
 static void create_reserves_no_more_than_refs_reach(void **state)
 {
@@ -545,6 +567,7 @@ int main(void)
         cmocka_unit_test(create_halves_the_range_until_it_is_granted),
         cmocka_unit_test(create_fails_cleanly),
         cmocka_unit_test(create_takes_the_systems_own_table),
+        cmocka_unit_test(create_refuses_a_system_with_longer_pages),
         cmocka_unit_test(create_reserves_no_more_than_refs_reach),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

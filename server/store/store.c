@@ -75,10 +75,12 @@ int store_create(struct store **out, const struct store_config *config)
         store->databases[d] = (uint8_t)d;
     struct ebb_pool_config pool = {.reserve_bytes = config->reserve_bytes};
     store->shards = aligned_alloc(CACHE_LINE_BYTES, config->shard_count * sizeof *store->shards);
-    if (store->shards == NULL || !make_secret(store, &seed) ||
-        ebb_pool_create(&store->pool, &pool) != 0) {
+    int error = store->shards != NULL && make_secret(store, &seed)
+                    ? ebb_pool_create(&store->pool, &pool)
+                    : EBB_ALLOC_ENOMEM;
+    if (error != 0) {
         store_destroy(store);
-        return STORE_ENOMEM;
+        return error == EBB_ALLOC_EPAGES ? STORE_EPAGES : STORE_ENOMEM;
     }
     for (unsigned s = 0; s < config->shard_count; s++) {
         if (shard_init(&store->shards[s], store, store->pool, store->database_count,

@@ -36,6 +36,7 @@ enum store_error {
     STORE_ENOMEM = -1,  /* no memory: nothing changed */
     STORE_ETOOBIG = -2, /* key or value over its maximum: nothing changed */
     STORE_ENOKEY = -3,  /* the key is not there */
+    STORE_EPAGES = -4,  /* of store_create(): the system's pages are not those of the allocator */
 };
 
 /* What a client may have to wait for beside its own command. */

@@ -13,7 +13,7 @@ import time
 
 import ebb
 import talk
-from case import SLOW_FACTOR, Failed, case, equal, true, within
+from case import RSS_COUNTS, SLOW_FACTOR, Failed, Skipped, case, equal, program, true, within
 
 
 def run(t, *options, env=None, seconds=10):
@@ -123,6 +123,32 @@ def a_port_in_use_is_one_line(t):
         true(code == 1 and str(port) in err and "in use" in err, "%s: %d %r" % (name, code, err))
         errors = [line for line in (out + err).splitlines() if "in use" in line]
         equal(len(errors), 1, "lines about it in %r" % (out + err))
+
+
+LONG_PAGES = """
+#define _GNU_SOURCE
+#include <dlfcn.h>
+#include <unistd.h>
+long sysconf(int name)
+{
+    long (*of_library)(int) = (long (*)(int))dlsym(RTLD_NEXT, "sysconf");
+    return name == _SC_PAGESIZE ? 65536 : of_library(name);
+}
+"""
+
+
+@case()
+def a_kernel_with_long_pages_is_refused(t):
+    if not RSS_COUNTS:
+        raise Skipped("a sanitizer wants to be loaded first")
+    library = os.path.join(t.folder, "long_pages.so")
+    t.run(program("cc", "gcc"), "-shared", "-fPIC", "-x", "c", "-o", library, "-",
+          stdin=LONG_PAGES.encode())
+    ports = ["--%s=%d" % (n, ebb.free_port()) for n in ("port", "memcached-port", "http-port")]
+    code, out, err = run(t, *ports, env={"LD_PRELOAD": library})
+    equal((code, out), (1, ""), "its end")
+    equal(err, "ebb: can't create the store: the kernel's memory pages are not of 4 KiB "
+               "(getconf PAGESIZE)\n", "what it says")
 
 
 @case()

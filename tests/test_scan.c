@@ -247,6 +247,9 @@ static char *large_page(struct world *world, unsigned database, const char *name
 static void a_flush_ends_with_the_last_key_of_its_database(void **state)
 {
     (void)state;
+#ifdef EBB_HARD
+    skip(); /* there all items are looked at and moved whenever the shard is let go */
+#endif
     struct world *world = malloc(sizeof *world);
     set_up(world, 1, "flush");
     char *older = large_page(world, 0, "older");

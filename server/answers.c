@@ -13,6 +13,7 @@
 #include "cmd/mc_auth.h"
 #include "cmd/mc_detail.h"
 #include "net/connection.h"
+#include "net/unsent.h"
 #include "options.h"
 #include "server_internal.h"
 
@@ -284,6 +285,7 @@ enum server_result server_start_service(struct server *server, char *error)
         .wake = note_work,
         .client_address = connection_address,
         .client_kill = worker_kill,
+        .client_send = unsent_send_part,
         .shutdown = ask_to_stop,
         .option_possible = is_possible,
         .option_changed = on_option_changed,

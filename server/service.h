@@ -52,9 +52,10 @@ struct client {
     uint32_t queued;                      /* commands between MULTI and EXEC */
     size_t input_bytes, output_bytes;     /* that wait on its connection */
     size_t queue_bytes;                   /* of `transaction`: commands, keys watched */
-    struct client *next, *previous;       /* in clients.h */
-    struct mc_dump *dump;                 /* that memcached's client waits for; malloc, NULL */
-    struct connection *connection;        /* for the functions below */
+    uint32_t resume_at;             /* the word where a command that stopped goes on, 0: none */
+    struct client *next, *previous; /* in clients.h */
+    struct mc_dump *dump;           /* that memcached's client waits for; malloc, NULL */
+    struct connection *connection;  /* for the functions below */
 };
 void client_release(struct client *client); /* frees the texts and the dump */
 
@@ -67,6 +68,9 @@ struct memory_limits {
     uint64_t pressure_level;    /* 0: the system has memory; see pressure.h */
     uint64_t pressure_stalls_us;
 };
+
+/* CLIENT_FULL: it takes no more for now, or has gone. */
+enum client_sent { CLIENT_LITTLE, CLIENT_SENT, CLIENT_FULL };
 
 struct service {
     struct options *options;
@@ -109,6 +113,8 @@ struct service {
     size_t (*client_address)(const struct client *client, bool local, char *text, size_t size);
     /* Lets the client's worker close it soon; the list of clients is locked. */
     void (*client_kill)(struct client *client);
+    /* On its worker: sends what there is of its reply, if that is much. Leaves all shards. */
+    enum client_sent (*client_send)(struct client *client);
     /* Asks the server to end in order; returns at once. */
     void (*shutdown)(void *server);
     /* Whether the machine can do what CONFIG SET is about to ask for with a setting of `wanted`; if

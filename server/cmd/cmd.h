@@ -77,6 +77,10 @@ struct cmd_context {
     struct splices *splices;     /* where long values may go; NULL: all are copied */
     struct command_clock *clock; /* NULL: nobody wants to know how long it takes */
     uint64_t took_ns;            /* after cmd_run_resp(): 0 if it was not timed by itself */
+    bool may_stop;               /* a command may be given a second time if it stops half way */
+    bool has_stopped;            /* it has, and is to be given again when its client reads on */
+    size_t line_bytes;           /* it is no longer than this; 0: that is not known */
+    size_t sent_bytes;           /* of its reply, no longer in reply.out */
 };
 
 /* The row for a name in any case ("get", "client|id"), or NULL. O(1). */

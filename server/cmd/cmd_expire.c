@@ -55,6 +55,15 @@ static bool flags_allow(unsigned flags, int64_t old, int64_t expire_ms)
     return true;
 }
 
+/* Of a key that is there. */
+static void set_time(struct cmd_context *context, const struct store_key *key, int64_t expire_ms)
+{
+    if (store_set_expire(context->store, key, expire_ms))
+        ebb_reply_int(&context->reply, 1);
+    else
+        reply_store_error(context, STORE_ENOMEM);
+}
+
 static void expire_key(struct cmd_context *context, int64_t unit_ms, int64_t base_ms)
 {
     struct store_value value;
@@ -75,10 +84,9 @@ static void expire_key(struct cmd_context *context, int64_t unit_ms, int64_t bas
         return;
     }
     if (time <= context->store->now_ms)
-        store_delete(context->store, &key);
+        ebb_reply_int(&context->reply, store_delete(context->store, &key));
     else
-        store_set_expire(context->store, &key, time);
-    ebb_reply_int(&context->reply, 1);
+        set_time(context, &key, time);
 }
 
 void cmd_expire(struct cmd_context *context)
@@ -146,6 +154,7 @@ void cmd_persist(struct cmd_context *context)
     bool had_end = store_peek(context->store, &key, &value) && value.expire_ms != 0;
 
     if (had_end)
-        store_set_expire(context->store, &key, 0);
-    ebb_reply_int(&context->reply, had_end);
+        set_time(context, &key, 0);
+    else
+        ebb_reply_int(&context->reply, 0);
 }

@@ -51,11 +51,14 @@ static bool expire_in(struct call *call, const struct store_key *key, int64_t ti
                          unit_ms == 1 ? "pexpire" : "expire");
         return false;
     }
-    if (time <= now_ms)
+    if (time <= now_ms) {
         store_delete(context->store, key);
-    else
-        store_set_expire(context->store, key, time);
-    return true;
+        return true;
+    }
+    if (store_set_expire(context->store, key, time))
+        return true;
+    reply_store_error(context, STORE_ENOMEM);
+    return false;
 }
 
 /* As SET with PX, or SETEX, do. */
@@ -163,9 +166,12 @@ static void script_refresh_if_equal(struct call *call)
     }
     if (!number_arg(call, 1, &time))
         return;
-    if (time <= 0 && value.expire_ms != 0)
-        store_set_expire(call->context->store, &call->key, 0);
-    else if (time > 0 && !expire_in(call, &call->key, time, 1000))
+    if (time <= 0 && value.expire_ms != 0 &&
+        !store_set_expire(call->context->store, &call->key, 0)) {
+        reply_store_error(call->context, STORE_ENOMEM);
+        return;
+    }
+    if (time > 0 && !expire_in(call, &call->key, time, 1000))
         return;
     reply_int(call, 1);
 }

@@ -37,6 +37,18 @@ void cmd_getdel(struct cmd_context *context)
         store_delete(context->store, &key);
 }
 
+/* The time comes before the reply: a long value that is on its way out can't take one in place. */
+static void reply_with_time(struct cmd_context *context, const struct store_key *key,
+                            int64_t expire_ms)
+{
+    struct store_value value;
+
+    if (store_set_expire(context->store, key, expire_ms) && store_peek(context->store, key, &value))
+        reply_value(context, key, &value);
+    else
+        reply_store_error(context, STORE_ENOMEM);
+}
+
 void cmd_getex(struct cmd_context *context)
 {
     struct set_options options;
@@ -51,11 +63,15 @@ void cmd_getex(struct cmd_context *context)
     }
     if (!set_options_expire(context, &options))
         return;
+    bool is_over = options.time_arg != 0 && options.expire_ms <= context->store->now_ms;
+    bool takes_time = options.flags & SET_PERSIST && value.expire_ms != 0;
+    if (!is_over && (options.time_arg != 0 || takes_time)) {
+        reply_with_time(context, &key, options.time_arg != 0 ? options.expire_ms : 0);
+        return;
+    }
     reply_value(context, &key, &value);
-    if (options.time_arg != 0)
+    if (is_over)
         store_set_expire(context->store, &key, options.expire_ms);
-    else if (options.flags & SET_PERSIST && value.expire_ms != 0)
-        store_set_expire(context->store, &key, 0);
 }
 
 /* ---- SET and its older forms ---- */
@@ -187,13 +203,20 @@ void cmd_getset(struct cmd_context *context)
 void cmd_mget(struct cmd_context *context)
 {
     struct store_key keys[KEYS_CHUNK];
-    uint32_t count;
+    uint32_t at = context->client->resume_at;
 
-    ebb_reply_array(&context->reply, context->count - 1);
-    for (uint32_t at = 1; at < context->count; at += count) {
-        count = enter_keys(context, at, 1, KEYS_CHUNKED, keys);
+    if (at == 0) {
+        ebb_reply_array(&context->reply, context->count - 1);
+        at = 1;
+    }
+    context->client->resume_at = 0;
+    while (at < context->count) {
+        uint32_t count = enter_keys(context, at, 1, KEYS_CHUNKED, keys);
         for (uint32_t i = 0; i < count; i++)
             reply_present(context, &keys[i]);
+        at += count;
+        if (at < context->count && reply_stops(context, at))
+            return;
     }
 }
 

@@ -151,6 +151,8 @@ static inline void run(struct cmd_context *context)
     if (is_exact)
         timing_begin(context);
     command->run(context);
+    if (__builtin_expect(context->has_stopped, 0))
+        return;
     counter_add(&context->counters->resp_commands[command->id], 1);
     if (is_exact || has_long_reply(context, reply_at) || had_to_make_room(context))
         timing_end(context, is_exact);
@@ -193,9 +195,11 @@ void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
     context->count = args->count;
     context->reply.version = client->resp_version;
     context->took_ns = 0;
+    context->has_stopped = false;
+    context->sent_bytes = 0;
     client->reply_skip = client->reply_skip_next;
     client->reply_skip_next = false;
-    client->commands++;
+    client->commands += client->resume_at == 0;
     client_note(client->last_command, command == NULL ? COMMAND_COUNT : command->id);
     client_note(client->last_command_ms, context->store->now_ms);
 
@@ -206,6 +210,8 @@ void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
     else
         run(context);
 
+    if (__builtin_expect(context->sent_bytes > 0, 0)) /* what is left of it is no error */
+        return;
     look_for_error(context, reply_at);
     if (client->reply_off || client->reply_skip)
         reply_rewind(context, reply_at);

@@ -88,6 +88,31 @@ void reply_long_bytes_of(struct cmd_context *context, const struct store_key *ke
     reply_splice(context, bytes);
 }
 
+/* What EXEC has locked stays locked, and what is not to be sent is taken back at the end. */
+static bool may_stop(const struct cmd_context *context)
+{
+    const struct client *client = context->client;
+    return context->may_stop && !context->store->is_held && !client->reply_off &&
+           !client->reply_skip;
+}
+
+bool reply_stops(struct cmd_context *context, uint32_t at)
+{
+    struct client *client = context->client;
+
+    if (!may_stop(context))
+        return false;
+    size_t bytes = ebb_buf_len(context->reply.out) + context->splices->bytes;
+    enum client_sent sent = context->service->client_send(client);
+    if (sent == CLIENT_LITTLE)
+        return false;
+    context->sent_bytes += bytes;
+    /* To be parsed again costs as much as some reply. */
+    context->has_stopped = sent == CLIENT_FULL && context->sent_bytes >= context->line_bytes;
+    client->resume_at = context->has_stopped ? at : 0;
+    return context->has_stopped;
+}
+
 void reply_help(struct cmd_context *context, const char *container, const char *const *lines,
                 size_t count)
 {

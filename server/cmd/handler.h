@@ -72,6 +72,12 @@ static inline void reply_value(struct cmd_context *context, const struct store_k
     reply_bytes_of(context, key, value, (struct ebb_slice){value->data, value->len});
 }
 
+/* Between two parts of a long reply that need not be of one moment: sends what there is of it, if
+ * it is much. true: the client takes no more now. Then the command stops; it is run again when the
+ * client reads on, and goes on with that word (client->resume_at). So no reply is longer in memory
+ * than what may be unsent, however many keys it has. Leaves all shards. */
+bool reply_stops(struct cmd_context *context, uint32_t at);
+
 /* ---- keys ---- */
 
 /* That name as a key, its shard entered; named ahead with its batch, if it is the first one. */

@@ -87,9 +87,14 @@ static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command
     mc_detail_note_read(context->service, key, is_hit);
     if (!is_hit)
         return;
+    int64_t expire_ms = is_touch ? mc_expire_ms(context, command->exptime) : 0;
+    bool is_over = expire_ms != 0 && expire_ms <= context->store->now_ms;
+    /* The time comes first: a long value that is on its way out can't take one in place. */
+    if (is_touch && !is_over && store_set_expire(context->store, key, expire_ms))
+        store_peek(context->store, key, &value);
     write_value(context, key, &value, wants_cas ? &unique : NULL);
-    if (is_touch)
-        store_set_expire(context->store, key, mc_expire_ms(context, command->exptime));
+    if (is_over)
+        store_set_expire(context->store, key, expire_ms);
 }
 
 static void run_get_one(struct cmd_context *context, const struct ebb_mc_command *command)
@@ -104,11 +109,12 @@ static void run_get_many(struct cmd_context *context, const struct ebb_mc_comman
 {
     struct store *store = context->store->store;
     struct store_key keys[MC_KEYS_CHUNK];
-    uint32_t count;
+    uint32_t at = context->client->resume_at;
 
-    for (uint32_t at = 0; at < command->keys.count; at += count) {
+    context->client->resume_at = 0;
+    while (at < command->keys.count) {
         uint32_t left = command->keys.count - at;
-        count = left < MC_KEYS_CHUNK ? left : MC_KEYS_CHUNK;
+        uint32_t count = left < MC_KEYS_CHUNK ? left : MC_KEYS_CHUNK;
         for (uint32_t i = 0; i < count; i++) {
             struct ebb_slice name = command->keys.at[at + i];
             keys[i] = store_key(store, MC_DATABASE, name.data, name.len);
@@ -116,6 +122,9 @@ static void run_get_many(struct cmd_context *context, const struct ebb_mc_comman
         store_enter_keys(context->store, keys, count);
         for (uint32_t i = 0; i < count; i++)
             read_mc_key(context, command, &keys[i]);
+        at += count;
+        if (at < command->keys.count && reply_stops(context, at))
+            return;
     }
     ebb_mc_write_line(context->reply.out, "END");
 }
@@ -315,13 +324,16 @@ static void run_wrong(struct cmd_context *context, const struct ebb_mc_command *
 
 void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *command)
 {
-    context->client->commands++;
+    context->client->commands += context->client->resume_at == 0;
     client_note(context->client->last_command_ms, context->store->now_ms);
+    context->has_stopped = false;
+    context->sent_bytes = 0;
     if (command->error != NULL) {
         run_wrong(context, command);
         return;
     }
-    counter_add(&context->counters->mc_commands[command->verb], 1);
+    if (context->client->resume_at == 0)
+        counter_add(&context->counters->mc_commands[command->verb], 1);
     mc_detail_note_write(context->service, command);
     handlers[command->verb](context, command);
 }

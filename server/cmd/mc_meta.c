@@ -211,6 +211,13 @@ static void settle(const struct pass *pass)
         store_set_expire(store, &pass->key, pass->value.expire_ms);
 }
 
+/* Whether the item is there after that. */
+static bool settles_alive(const struct pass *pass)
+{
+    int64_t expire_ms = pass->value.expire_ms;
+    return !has(pass->command, 'T') || expire_ms == 0 || expire_ms > pass->context->store->now_ms;
+}
+
 /* Ends the line, and sends the value if it is wanted. */
 static void write_value(const struct pass *pass)
 {
@@ -247,8 +254,15 @@ void mc_run_get(struct cmd_context *context, const struct ebb_mc_command *comman
             pass_flag_of_get(&pass, flag);
     }
     write_marks(&pass);
+    /* A long value that is on its way out could not be settled in place. */
+    bool is_first = has(command, 'v') && pass.value.len >= SPLICE_MIN_BYTES && settles_alive(&pass);
+    if (is_first) {
+        settle(&pass);
+        store_peek(context->store, &pass.key, &pass.value);
+    }
     write_value(&pass);
-    settle(&pass);
+    if (!is_first)
+        settle(&pass);
 }
 
 /* ---- mn, me ---- */

@@ -26,6 +26,7 @@ struct batch {
     unsigned count, max;
     unsigned database;                       /* of the keys */
     bool is_named;                           /* keys are hashed */
+    bool is_changed;                         /* by parsing: it can't be parsed again */
     size_t ends[WORKER_BATCH_MAX];           /* offsets behind each */
     struct store_key keys[WORKER_BATCH_MAX]; /* what is taken for the key of each */
     enum batch_end end;
@@ -87,9 +88,15 @@ static inline unsigned batch_run_commands(struct connection *connection, const s
 {
     struct worker *worker = connection_worker(connection);
     struct cmd_context context = batch_context(connection);
+    context.may_stop = !batch->is_changed;
     while (ran < end && connection_is_open(connection)) {
         context.named = batch->is_named ? &batch->keys[ran] : NULL;
+        context.line_bytes = batch->ends[ran];
         rules->run(connection, &context, ran++);
+        if (__builtin_expect(context.has_stopped, 0)) { /* it is kept as if it had not been run */
+            ran--;
+            break;
+        }
         store_share(&worker->session);
         if (worker_has_much(worker)) {
             store_leave(&worker->session);

@@ -74,6 +74,7 @@ static void parse(struct connection *connection, char *bytes, size_t len, struct
     size_t offset = 0;
     set_limit(connection);
     batch->database = MC_DATABASE;
+    batch->is_changed = false;
     while (batch->count < batch->max && offset < len) {
         struct ebb_mc_command *command = &worker->mc_commands[batch->count];
         uint32_t capacity = command->keys.capacity;
@@ -98,6 +99,8 @@ static void run_command(struct connection *connection, struct cmd_context *conte
         mc_auth_run(context, command);
     else
         cmd_run_mc(context, command);
+    if (context->has_stopped)
+        return;
     worker_ran(worker, family_of(command), COMMAND_COUNT, 0);
     if (connection->client.dump)
         dump_begin(connection);

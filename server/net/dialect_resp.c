@@ -27,6 +27,7 @@ static void parse(struct connection *connection, char *bytes, size_t len, struct
     size_t offset = 0;
     parser->unauthenticated = !connection->client.authenticated;
     batch->database = (unsigned)connection->client.database;
+    batch->is_changed = false;
     while (batch->count < batch->max && offset < len) {
         /* Parsing an inline command changes its bytes. It goes alone, so that no parsed command is
          * ever parsed a second time because a pause came before its turn. */
@@ -43,6 +44,7 @@ static void parse(struct connection *connection, char *bytes, size_t len, struct
         }
         offset += (size_t)used;
         batch_add(batch, offset, key_of(args));
+        batch->is_changed = is_inline;
         if (is_inline)
             return;
     }
@@ -56,6 +58,8 @@ static void run_command(struct connection *connection, struct cmd_context *conte
     if (args->count == 0) /* an empty line is no command */
         return;
     cmd_run_resp(context, args);
+    if (context->has_stopped)
+        return;
     const struct command *command = context->command;
     worker_ran(worker, command ? command->family : FAMILY_READ,
                command ? command->id : COMMAND_COUNT, context->took_ns);

@@ -10,6 +10,7 @@
 #include "../clock.h"
 #include "../options.h"
 #include "claims.h"
+#include "gather.h"
 #include "held.h"
 #include "outgoing.h"
 
@@ -318,4 +319,16 @@ void unsent_flush(struct connection *connection)
     ebb_buf_clear(&worker->out);
     if (worker->splices.count > 0)
         splices_release(&worker->splices, &worker->session);
+}
+
+enum client_sent unsent_send_part(struct client *client)
+{
+    struct connection *connection = client->connection;
+    struct worker *worker = connection_worker(connection);
+    if (!worker_has_much(worker))
+        return CLIENT_LITTLE;
+    store_leave(&worker->session);
+    gather_send(worker);
+    unsent_flush(connection);
+    return connection_is_open(connection) ? CLIENT_SENT : CLIENT_FULL;
 }

@@ -286,6 +286,65 @@ def what_is_stored_can_be_read_at_once(t):
 
 
 @case(limit=60)
+def long_replies_cost_no_key(t):
+    """However many values are asked for at once, and however slowly they are read."""
+    needs_a_small_process()
+    server = t.start("--maxmemory=%d" % (64 * MIB), "--threads=1")
+    client, other = t.resp(server), t.memcached(server)
+    stored = fill(client, most=20000)[0]
+    value, count = b"y" * 10000, 10000  # 100 MB
+    equal(client.call("SET", "k", value), "OK", "SET")
+    rss, watch = server.rss(), t.own(Watch(server))
+    reader = t.resp(server, receive_bytes=65536)
+    for pause in (0, 0.002):
+        reader.send(talk.command("MGET", *["k"] * count) + talk.command("PING"))
+        time.sleep(pause * 100)
+        equal(reader.line(), b"*%d" % count, "the head")
+        for number in range(count):
+            true(reader.exactly(10010) == b"$10000\r\n%s\r\n" % value, "value %d" % number)
+            if number % 500 == 0:
+                time.sleep(pause)
+        equal(reader.reply(), "PONG", "what was asked for next")
+    other.send(b"get " + b" ".join([b"k"] * count) + b"\r\nversion\r\n")
+    for number in range(count):
+        equal(other.line(), b"VALUE k 0 10000", "value %d" % number)
+        other.exactly(10002)
+    equal(other.line(), b"END", "END")
+    true(other.line().startswith(b"VERSION"), "what was asked for next")
+    watch.close()
+    true(watch.high < rss + 8 * MIB, "%s over %s" % (mib(watch.high), mib(rss)))
+    equal(client.call("DBSIZE"), stored + 1, "keys")
+    true(b"cmdstat_mget:calls=2," in client.call("INFO", "commandstats"), "MGET counts once")
+
+
+@case(limit=60)
+def a_time_on_a_long_value_needs_no_room(t):
+    needs_a_small_process()
+    server = t.start("--maxmemory=%d" % (100 * MIB), "--maxmemory-policy=noeviction")
+    client, other, size = t.resp(server), t.memcached(server), 60 * MIB
+    equal(client.call("SETRANGE", "a", size - 1, "x"), size, "SETRANGE")
+    watch = t.own(Watch(server))
+    for command in (("GETEX", "a", "EX", "100"), ("GETEX", "a", "PERSIST")):
+        true(len(client.call(*command)) == size, "the value")
+        true((client.call("TTL", "a") > 0) == (command[2] == "EX"), "%s sets the time" % command[0])
+    for line in (b"gat 500 a", b"mg a v T300"):
+        other.send(line + b"\r\n")
+        other.line()
+        other.exactly(size + 2)
+        if line.startswith(b"gat"):
+            equal(other.line(), b"END", "END")
+        true(300 - 5 <= client.call("TTL", "a") <= 500, "%s sets the time" % line.decode())
+    watch.close()
+    true(watch.high <= 100 * MIB, mib(watch.high))
+    slow = t.resp(server, receive_bytes=65536)
+    slow.send(talk.command("GET", "a"))
+    within(5, lambda: server.metrics().one("ebb_pinned_bytes") >= size, "it is not being read")
+    reply = client.call("PERSIST", "a")
+    true(isinstance(reply, talk.Error) and reply.startswith("OOM"), "it can't be copied: %r" % reply)
+    true(client.call("TTL", "a") > 0, "it has its time still")
+
+
+@case(limit=60)
 def policies_do_what_their_names_say(t):
     needs_a_small_process()
     server = t.start("--maxmemory=%d" % (24 * MIB), "--maxmemory-policy=volatile-ttl")

@@ -129,6 +129,25 @@ static void loaded_spellings_are_remembered(void **state)
          {"SCRIPT EXISTS b998f9dfb154cdbea8cda65ad5177aadf0e945a2", "*1\r\n:0\r\n"});
 }
 
+/* The rows of the cache that are empty are zeros, too. */
+static void forty_zeros_are_no_script(void **state)
+{
+    struct world *world = *state;
+    static const char zeros[SHA1_TEXT_BYTES];
+    const struct ebb_slice run[] = {
+        {"EVALSHA", 7}, {zeros, sizeof(zeros)}, {"1", 1}, {"lock", 4}, {"mine", 4}};
+    const struct ebb_slice exists[] = {{"SCRIPT", 6}, {"EXISTS", 6}, {zeros, sizeof(zeros)}};
+
+    for (int loaded = 0; loaded < 2; loaded++) {
+        RESP("SET lock mine", OK);
+        assert_string_equal(world_resp_words(world, run, 5),
+                            "-NOSCRIPT No matching script. Please use EVAL.\r\n");
+        assert_string_equal(world_resp_words(world, exists, 3), "*1\r\n:0\r\n");
+        RESP("GET lock", "$4\r\nmine\r\n");
+        world_resp(world, "SCRIPT LOAD " RELEASE);
+    }
+}
+
 static void evals_words_are_checked(void **state)
 {
     TALK({"EVAL x", "-ERR wrong number of arguments for 'eval' command\r\n"},
@@ -154,8 +173,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         TEST(sha1_is_that_of_the_standard),    TEST(locks_are_released_by_their_owner),
         TEST(spellings_do_not_matter),         TEST(published_scripts_run_by_sha1),
-        TEST(loaded_spellings_are_remembered), TEST(evals_words_are_checked),
-        TEST(scripts_run_in_transactions),
+        TEST(loaded_spellings_are_remembered), TEST(forty_zeros_are_no_script),
+        TEST(evals_words_are_checked),         TEST(scripts_run_in_transactions),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

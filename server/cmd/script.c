@@ -135,13 +135,19 @@ void script_cache_clear(struct script_cache *cache)
     pthread_mutex_unlock(&cache->mutex);
 }
 
+/* A row that nothing has been loaded into is all zeros, and so may be what a client sends. */
+static bool is_loaded(const struct script_cache *cache, unsigned i)
+{
+    return cache->loaded[i].sha1[0] != '\0';
+}
+
 static enum script_id find_loaded(struct script_cache *cache, const char sha1[SHA1_TEXT_BYTES])
 {
     enum script_id id = SCRIPT_COUNT;
 
     pthread_mutex_lock(&cache->mutex);
     for (unsigned i = 0; i < SCRIPT_LOADED_MAX && id == SCRIPT_COUNT; i++) {
-        if (memcmp(cache->loaded[i].sha1, sha1, SHA1_TEXT_BYTES) == 0)
+        if (is_loaded(cache, i) && memcmp(cache->loaded[i].sha1, sha1, SHA1_TEXT_BYTES) == 0)
             id = cache->loaded[i].id;
     }
     pthread_mutex_unlock(&cache->mutex);

@@ -6,6 +6,8 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
+#include <sys/resource.h>
+
 #include <cmocka.h>
 
 #include "support/cmd_talk.h"
@@ -130,6 +132,25 @@ static void lcs_finds_what_is_common(void **state)
                      "proto-max-bulk-len\r\n"});
 }
 
+/* Resident at most, since the start. */
+static long most_resident_kb(void)
+{
+    struct rusage usage;
+
+    getrusage(RUSAGE_SELF, &usage);
+    return usage.ru_maxrss;
+}
+
+/* What is refused for its size has not been copied before. */
+static void lcs_copies_nothing_that_it_refuses(void **state)
+{
+    TALK({"SETBIT a 268435455 1", ":0\r\n"}, {"SETBIT b 268435455 1", ":0\r\n"});
+    long before_kb = most_resident_kb();
+    RESP("LCS a b LEN", "-ERR Insufficient memory, transient memory for LCS exceeds "
+                        "proto-max-bulk-len\r\n");
+    assert_in_range(most_resident_kb() - before_kb, 0, 16 << 10);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -138,6 +159,7 @@ int main(void)
         TEST(ranges_count_bytes_or_bits),         TEST(bitop_pads_the_shorter_with_zeros),
         TEST(bitop_takes_more_keys_than_a_chunk), TEST(fields_hold_what_was_written),
         TEST(overflow_wraps_saturates_or_fails),  TEST(lcs_finds_what_is_common),
+        TEST(lcs_copies_nothing_that_it_refuses),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -2,8 +2,9 @@
 /* cmd_lcs.c: LCS: the longest bytes that two values have in common, in order, with gaps.
  *
  * Handler of commands.def; called by dispatch.c. The values are copied and all shards left before
- * the work, which grows with the product of their lengths. Of its table two rows of lengths are
- * kept, and of the rest one bit a cell: which way the longest goes.
+ * the work, which grows with the product of their lengths; what would be too much of it is refused
+ * before they are copied. Of its table two rows of lengths are kept, and of the rest one bit a
+ * cell: which way the longest goes.
  */
 #include "handler.h"
 
@@ -53,6 +54,20 @@ static bool parse_lcs(struct cmd_context *context, struct lcs_options *options)
 
 /* ---- memory ---- */
 
+/* Redis bounds its table of 32-bit lengths; ours takes a thirty-second of that, but what is refused
+ * there is refused here. */
+static bool is_too_much(struct cmd_context *context, const struct store_key *keys)
+{
+    uint64_t max = (uint64_t)options_number(&context->service->options->proto_max_bulk_len);
+    uint64_t cells = 1;
+    struct store_value value;
+
+    for (int i = 0; i < 2; i++)
+        cells *= store_peek(context->store, &keys[i], &value) ? value.len + 1 : 1;
+    return cells * sizeof(uint32_t) > max;
+}
+
+/* Both values, unless their table would be too large. Answers the error when it returns false. */
 static bool copy_values(struct cmd_context *context, struct lcs *lcs)
 {
     struct ebb_buf *copies[2] = {&lcs->a, &lcs->b};
@@ -65,26 +80,24 @@ static bool copy_values(struct cmd_context *context, struct lcs *lcs)
     context->count = 3; /* the keys, for enter_keys() */
     enter_keys(context, 1, 1, KEYS_ATOMIC, keys);
     context->count = count;
+    bool is_refused = is_too_much(context, keys);
     for (int i = 0; i < 2; i++) {
-        if (read_key(context, &keys[i], &value) && value.len > 0)
+        if (read_key(context, &keys[i], &value) && value.len > 0 && !is_refused)
             has_memory = ebb_buf_add(copies[i], value.data, value.len) && has_memory;
     }
     store_leave(context->store);
-    return has_memory;
+    if (is_refused)
+        ebb_reply_error(&context->reply, "ERR Insufficient memory, transient memory for LCS "
+                                         "exceeds proto-max-bulk-len");
+    else if (!has_memory)
+        ebb_reply_error(&context->reply, ERROR_MEMORY);
+    return !is_refused && has_memory;
 }
 
-/* Redis bounds its table of 32-bit lengths; ours takes a thirty-second of that, but what is refused
- * there is refused here. */
 static bool make_table(struct cmd_context *context, struct lcs *lcs)
 {
     uint64_t columns = ebb_buf_len(&lcs->b) + 1, cells = (ebb_buf_len(&lcs->a) + 1) * columns;
-    uint64_t max = (uint64_t)options_number(&context->service->options->proto_max_bulk_len);
 
-    if (cells * sizeof(uint32_t) > max) {
-        ebb_reply_error(&context->reply, "ERR Insufficient memory, transient memory for LCS "
-                                         "exceeds proto-max-bulk-len");
-        return false;
-    }
     lcs->row = calloc(columns, sizeof(uint32_t));
     lcs->last_row = calloc(columns, sizeof(uint32_t));
     if (!lcs->options.wants_len)
@@ -224,9 +237,7 @@ void cmd_lcs(struct cmd_context *context)
 
     if (!parse_lcs(context, &lcs.options))
         return;
-    if (!copy_values(context, &lcs)) {
-        ebb_reply_error(&context->reply, ERROR_MEMORY);
-    } else if (make_table(context, &lcs)) {
+    if (copy_values(context, &lcs) && make_table(context, &lcs)) {
         fill_table(&lcs);
         if (lcs.options.wants_len)
             ebb_reply_int(&context->reply, lcs.common);

@@ -275,11 +275,18 @@ static int set_word(int64_t *field, const struct option_info *info, const char *
     return OPTIONS_EFORM;
 }
 
+/* Takes the text over. */
 static int replace_text(char **field, char *text, const struct option_info *info, char *error)
 {
     if (!text) {
         snprintf(error, OPTIONS_ERROR_BYTES, "option %s: out of memory", info->name);
         return OPTIONS_EFORM;
+    }
+    if (strlen(text) > OPTIONS_TEXT_MAX_BYTES) {
+        free(text);
+        snprintf(error, OPTIONS_ERROR_BYTES, "option %s: more than %d bytes", info->name,
+                 OPTIONS_TEXT_MAX_BYTES);
+        return OPTIONS_ELONG;
     }
     free(*field);
     *field = text;
@@ -321,9 +328,10 @@ static int set_words(char **field, const struct option_info *info, const char *v
     char *list = strdup("");
     if (!list)
         return replace_text(field, NULL, info, error);
-    if (add_words(&list, info, value, error) < 0) {
+    int result = add_words(&list, info, value, error);
+    if (result < 0) {
         free(list);
-        return OPTIONS_EFORM;
+        return result;
     }
     return replace_text(field, list, info, error);
 }

@@ -10,8 +10,9 @@
 #include <stdint.h>
 #include <stdio.h>
 
-#define OPTIONS_BIND_MAX    16
-#define OPTIONS_ERROR_BYTES 256
+#define OPTIONS_BIND_MAX       16
+#define OPTIONS_TEXT_MAX_BYTES 4095 /* of a text, or of a list with its spaces */
+#define OPTIONS_ERROR_BYTES    256
 
 enum eviction_policy {
     POLICY_NOEVICTION,
@@ -103,6 +104,7 @@ size_t options_format(const struct options *options, size_t index, char *text, s
 bool options_is_auto(const struct options *options, size_t index);
 #define OPTIONS_EFORM  (-1) /* no value of that type, or no memory */
 #define OPTIONS_ERANGE (-2) /* a number that is too small or too large */
+#define OPTIONS_ELONG  (-3) /* a text of more than OPTIONS_TEXT_MAX_BYTES */
 /* 0, or one of these with a message that names the option in `error` (OPTIONS_ERROR_BYTES). */
 int options_set(struct options *options, size_t index, const char *value, char *error);
 /* The same, but a list keeps what it has and gets more. */

@@ -12,7 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define VALUE_BYTES 4096
+#define VALUE_BYTES (OPTIONS_TEXT_MAX_BYTES + 1)
 
 /* The value as it should be read back: what was left to the server is left to it again. */
 static void format(const struct options *options, size_t index, char *value)

@@ -783,6 +783,24 @@ static void config_changes_all_or_nothing(void **state)
     assert_int_equal(world->options.maxclients, 10000);
 }
 
+/* A text is taken as it came or not at all. */
+static void config_cuts_no_text(void **state)
+{
+    struct world *world = *state;
+    char text[OPTIONS_TEXT_MAX_BYTES + 1];
+    struct ebb_slice set[] = {{"CONFIG", 6}, {"SET", 3}, {"admin-token", 11}, {text, sizeof(text)}};
+
+    memset(text, 'a', sizeof(text));
+    assert_string_equal(world_resp_words(world, set, 4),
+                        "-ERR CONFIG SET failed (possibly related to argument 'admin-token') - "
+                        "argument must have at most 4095 bytes\r\n");
+    assert_string_equal(world->options.admin_token, "");
+    set[3].len = OPTIONS_TEXT_MAX_BYTES;
+    assert_string_equal(world_resp_words(world, set, 4), OK);
+    assert_int_equal(strlen(world->options.admin_token), OPTIONS_TEXT_MAX_BYTES);
+    assert_non_null(strstr(world_resp(world, "CONFIG GET admin-token"), "\r\n$4095\r\naaa"));
+}
+
 static void info_has_what_clients_and_exporters_read(void **state)
 {
     static const char *const fields[] = {
@@ -1087,6 +1105,7 @@ int main(void)
         TEST(scan_can_take_all_at_once),
         TEST(config_answers_globs),
         TEST(config_changes_all_or_nothing),
+        TEST(config_cuts_no_text),
         TEST(info_has_what_clients_and_exporters_read),
         TEST(info_answers_sections),
         TEST(info_memory_follows_the_data),

@@ -428,6 +428,32 @@ static void rewrite_keeps_comments_and_reads_back(void **state)
     assert_int_equal(fixture->options.timeout, 9);
 }
 
+/* What could not be read back whole is refused: a cut password is another one. */
+static void texts_have_a_longest(void **state)
+{
+    struct fixture *fixture = *state;
+    char text[OPTIONS_TEXT_MAX_BYTES + 2], value[sizeof(text)], line[128];
+    size_t row = (size_t)options_find("requirepass", 11), list = (size_t)options_find("bind", 4);
+
+    load_with_file(fixture, "", "", "");
+    memset(text, '\x01', sizeof(text));
+    text[sizeof(text) - 1] = '\0';
+    assert_int_equal(options_set(&fixture->options, row, text, fixture->error), OPTIONS_ELONG);
+    assert_string_equal(fixture->error, "option requirepass: more than 4095 bytes");
+    assert_int_equal(options_set(&fixture->options, list, text, fixture->error), OPTIONS_ELONG);
+    assert_string_equal(fixture->error, "option bind: more than 4095 bytes");
+    assert_string_equal(fixture->options.requirepass, "");
+    assert_string_equal(fixture->options.bind, "127.0.0.1");
+
+    text[OPTIONS_TEXT_MAX_BYTES] = '\0';
+    assert_int_equal(options_set(&fixture->options, row, text, fixture->error), 0);
+    assert_int_equal(options_format(&fixture->options, row, value, sizeof(value)), 4095);
+    assert_int_equal(options_rewrite(&fixture->options, fixture->error), 0);
+    snprintf(line, sizeof(line), "--config|%s", fixture->path);
+    assert_int_equal(load(fixture, line, ""), OPTIONS_RUN);
+    assert_string_equal(fixture->options.requirepass, text);
+}
+
 static void rewrite_without_a_file_says_so(void **state)
 {
     struct fixture *fixture = *state;
@@ -477,6 +503,7 @@ int main(void)
         CASE(every_row_reads_its_own_printed_value_back),
         CASE(format_cuts_what_does_not_fit),
         CASE(rewrite_keeps_comments_and_reads_back),
+        CASE(texts_have_a_longest),
         CASE(rewrite_without_a_file_says_so),
         CASE(help_names_every_option),
     };

@@ -13,8 +13,6 @@
 #include "../options.h"
 #include "glob.h"
 
-#define CONFIG_VALUE_MAX_BYTES 4096
-
 /* Settings of Redis that clients look for, whose value here cannot be another. */
 static const struct {
     const char *name, *value;
@@ -81,7 +79,7 @@ static const struct ebb_slice *find_match(struct cmd_context *context, const cha
 
 static void reply_entry_value(struct cmd_context *context, size_t entry)
 {
-    char value[CONFIG_VALUE_MAX_BYTES];
+    char value[OPTIONS_TEXT_MAX_BYTES + 1];
 
     if (entry >= options_count()) {
         ebb_reply_text(&context->reply, facts[entry - options_count()].value);
@@ -90,7 +88,7 @@ static void reply_entry_value(struct cmd_context *context, size_t entry)
     lock(context);
     size_t len = options_format(context->service->options, entry, value, sizeof(value));
     unlock(context);
-    ebb_reply_bulk(&context->reply, value, len < sizeof(value) ? len : sizeof(value) - 1);
+    ebb_reply_bulk(&context->reply, value, len);
 }
 
 void cmd_config_get(struct cmd_context *context)
@@ -194,6 +192,9 @@ static int set_from_arg(struct options *options, size_t option, struct ebb_slice
     free(text);
     if (rc == OPTIONS_ERANGE)
         say_range(why, options_info(option));
+    else if (rc == OPTIONS_ELONG)
+        snprintf(why, OPTIONS_ERROR_BYTES, "argument must have at most %d bytes",
+                 OPTIONS_TEXT_MAX_BYTES);
     else if (rc < 0)
         say_form(why, options_info(option), value);
     return rc < 0 ? -1 : 0;

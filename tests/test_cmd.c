@@ -799,6 +799,18 @@ static void config_cuts_no_text(void **state)
     assert_string_equal(world_resp_words(world, set, 4), OK);
     assert_int_equal(strlen(world->options.admin_token), OPTIONS_TEXT_MAX_BYTES);
     assert_non_null(strstr(world_resp(world, "CONFIG GET admin-token"), "\r\n$4095\r\naaa"));
+
+    text[5] = '\0';
+    assert_string_equal(world_resp_words(world, set, 4),
+                        "-ERR CONFIG SET failed (possibly related to argument 'admin-token') - "
+                        "argument must not have a NUL byte\r\n");
+    assert_int_equal(strlen(world->options.admin_token), OPTIONS_TEXT_MAX_BYTES);
+    set[2] = (struct ebb_slice){"timeout", 7};
+    set[3] = (struct ebb_slice){"12\0003", 4};
+    assert_string_equal(world_resp_words(world, set, 4),
+                        "-ERR CONFIG SET failed (possibly related to argument 'timeout') - "
+                        "argument couldn't be parsed into an integer\r\n");
+    assert_int_equal(world->options.timeout, 0);
 }
 
 static void info_has_what_clients_and_exporters_read(void **state)

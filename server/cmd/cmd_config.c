@@ -149,6 +149,11 @@ static bool is_number(struct ebb_slice value)
     return ebb_parse_i64(value.data, value.len, &number);
 }
 
+static bool has_nul(struct ebb_slice value)
+{
+    return value.len > 0 && memchr(value.data, '\0', value.len) != NULL;
+}
+
 static bool is_share_above_all(struct ebb_slice value)
 {
     int64_t number;
@@ -177,8 +182,9 @@ static void say_form(char *why, const struct option_info *info, struct ebb_slice
         else
             snprintf(why, OPTIONS_ERROR_BYTES, "argument couldn't be parsed into an integer");
         break;
-    default: /* only memory can be missing */
-        snprintf(why, OPTIONS_ERROR_BYTES, "out of memory");
+    default:
+        snprintf(why, OPTIONS_ERROR_BYTES,
+                 has_nul(value) ? "argument must not have a NUL byte" : "out of memory");
     }
 }
 
@@ -186,7 +192,7 @@ static void say_form(char *why, const struct option_info *info, struct ebb_slice
 static int set_from_arg(struct options *options, size_t option, struct ebb_slice value, char *why)
 {
     char error[OPTIONS_ERROR_BYTES];
-    char *text = strndup(value.data, value.len);
+    char *text = has_nul(value) ? NULL : strndup(value.data, value.len);
     int rc = text == NULL ? OPTIONS_EFORM : options_set(options, option, text, error);
 
     free(text);

@@ -33,23 +33,25 @@ _Static_assert(sizeof(log_words) / sizeof(*log_words) == LOG_LEVEL_COUNT + 1, "a
 /* clang-format off */
 static const struct option_info table[] = {
 #define OPTION_INT(field, name, def, min, max, runtime, help) \
-    {name, OPTION_INT, def, min, max, NULL, runtime, help},
+    {name, OPTION_INT, def, min, max, NULL, runtime, help, false},
 #define OPTION_OCTAL(field, name, def, min, max, runtime, help) \
-    {name, OPTION_OCTAL, def, min, max, NULL, runtime, help},
+    {name, OPTION_OCTAL, def, min, max, NULL, runtime, help, false},
 #define OPTION_SIZE(field, name, def, min, max, runtime, help) \
-    {name, OPTION_SIZE, def, min, max, NULL, runtime, help},
+    {name, OPTION_SIZE, def, min, max, NULL, runtime, help, false},
 #define OPTION_AUTOSIZE(field, name, def, min, max, runtime, help) \
-    {name, OPTION_SIZE, def, min, max, auto_words, runtime, help},
+    {name, OPTION_SIZE, def, min, max, auto_words, runtime, help, false},
 #define OPTION_SHARE(field, name, def, min, max, runtime, help) \
-    {name, OPTION_SHARE, def, min, max, NULL, runtime, help},
+    {name, OPTION_SHARE, def, min, max, NULL, runtime, help, false},
 #define OPTION_DURATION(field, name, def, min, max, runtime, help) \
-    {name, OPTION_DURATION, def, min, max, NULL, runtime, help},
+    {name, OPTION_DURATION, def, min, max, NULL, runtime, help, false},
 #define OPTION_TEXT(field, name, def, runtime, help) \
-    {name, OPTION_TEXT, def, 0, 0, NULL, runtime, help},
+    {name, OPTION_TEXT, def, 0, 0, NULL, runtime, help, false},
+#define OPTION_SECRET(field, name, def, runtime, help) \
+    {name, OPTION_TEXT, def, 0, 0, NULL, runtime, help, true},
 #define OPTION_LIST(field, name, def, runtime, help) \
-    {name, OPTION_LIST, def, 0, 0, NULL, runtime, help},
+    {name, OPTION_LIST, def, 0, 0, NULL, runtime, help, false},
 #define OPTION_ENUM(field, name, def, words, runtime, help) \
-    {name, OPTION_ENUM, def, 0, 0, words, runtime, help},
+    {name, OPTION_ENUM, def, 0, 0, words, runtime, help, false},
 #include "options.def"
 #undef OPTION_INT
 #undef OPTION_OCTAL
@@ -58,6 +60,7 @@ static const struct option_info table[] = {
 #undef OPTION_SHARE
 #undef OPTION_DURATION
 #undef OPTION_TEXT
+#undef OPTION_SECRET
 #undef OPTION_LIST
 #undef OPTION_ENUM
 };
@@ -70,6 +73,7 @@ static const size_t offsets[] = {
 #define OPTION_SHARE(field, ...)    offsetof(struct options, field),
 #define OPTION_DURATION(field, ...) offsetof(struct options, field),
 #define OPTION_TEXT(field, ...)     offsetof(struct options, field),
+#define OPTION_SECRET(field, ...)   offsetof(struct options, field),
 #define OPTION_LIST(field, ...)     offsetof(struct options, field),
 #define OPTION_ENUM(field, ...)     offsetof(struct options, field),
 #include "options.def"
@@ -80,6 +84,7 @@ static const size_t offsets[] = {
 #undef OPTION_SHARE
 #undef OPTION_DURATION
 #undef OPTION_TEXT
+#undef OPTION_SECRET
 #undef OPTION_LIST
 #undef OPTION_ENUM
 };

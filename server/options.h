@@ -48,6 +48,7 @@ struct option_info {
     const char *const *words; /* of enums, NULL-terminated; of a size, the one for OPTION_AUTO */
     bool at_runtime;          /* CONFIG SET may change it */
     const char *help;
+    bool is_secret; /* SLOWLOG does not show it */
 };
 
 /* One field per row of options.def, in its order. Text is owned by the struct. Numbers may be
@@ -60,6 +61,7 @@ struct options {
 #define OPTION_SHARE(field, name, def, min, max, runtime, help)    int64_t field;
 #define OPTION_DURATION(field, name, def, min, max, runtime, help) int64_t field;
 #define OPTION_TEXT(field, name, def, runtime, help)               char *field;
+#define OPTION_SECRET(field, name, def, runtime, help)             char *field;
 #define OPTION_LIST(field, name, def, runtime, help)               char *field;
 #define OPTION_ENUM(field, name, def, words, runtime, help)        int64_t field;
 #include "options.def"
@@ -70,6 +72,7 @@ struct options {
 #undef OPTION_SHARE
 #undef OPTION_DURATION
 #undef OPTION_TEXT
+#undef OPTION_SECRET
 #undef OPTION_LIST
 #undef OPTION_ENUM
     int64_t auto_maxmemory; /* bytes that OPTION_AUTO stands for; set at the start */

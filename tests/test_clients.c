@@ -55,20 +55,22 @@ static void slow_commands_are_kept_without_passwords(void **state)
     struct command_clock clock = {.slower_than_us = 0};
 
     world->context.clock = &clock;
-    world->options.slowlog_max_len = 4;
+    world->options.slowlog_max_len = 5;
     free(world->options.requirepass);
     world->options.requirepass = strdup("secret");
     TALK({"PING", "+PONG\r\n"}, {"AUTH secret", OK},
          {"HELLO 2 AUTH default wrong",
           "-WRONGPASS invalid username-password pair or user is disabled.\r\n"});
     RESP("CONFIG SET requirepass \"\"", OK);
+    RESP("CONFIG SET timeout 7 Admin-Token secret", OK);
     clock.slower_than_us = -1;
-    RESP("SLOWLOG LEN", ":4\r\n");
+    RESP("SLOWLOG LEN", ":5\r\n");
     const char *answer = world_resp(world, "SLOWLOG GET");
     assert_null(strstr(answer, "secret"));
     assert_null(strstr(answer, "wrong"));
     assert_non_null(strstr(answer, "*2\r\n$4\r\nAUTH\r\n$10\r\n(redacted)\r\n"));
     assert_non_null(strstr(answer, "$11\r\nrequirepass\r\n$10\r\n(redacted)\r\n"));
+    assert_non_null(strstr(answer, "$7\r\ntimeout\r\n$10\r\n(redacted)\r\n"));
     TALK({"SLOWLOG GET 0", "*0\r\n"}, {"SLOWLOG RESET", OK}, {"SLOWLOG LEN", ":0\r\n"},
          {"SLOWLOG GET x", "-ERR count should be greater than or equal to -1\r\n"});
 }

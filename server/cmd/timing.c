@@ -22,6 +22,12 @@ void timing_begin(struct cmd_context *context)
 
 /* ---- an entry ---- */
 
+static bool is_secret(struct ebb_slice setting)
+{
+    int option = options_find(setting.data, setting.len);
+    return option >= 0 && options_info((size_t)option)->is_secret;
+}
+
 /* From which word on a command is not shown: passwords are nobody's business. */
 static uint32_t shown_words(const struct cmd_context *context)
 {
@@ -32,7 +38,7 @@ static uint32_t shown_words(const struct cmd_context *context)
     if (command->run == cmd_hello)
         return 2;
     for (uint32_t i = 2; command->run == cmd_config_set && i < context->count; i += 2) {
-        if (arg_is(context->args[i], "requirepass"))
+        if (is_secret(context->args[i]))
             return 3;
     }
     return context->count;

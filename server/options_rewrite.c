@@ -94,6 +94,29 @@ static void write_all(FILE *to, FILE *from, const struct options *options,
             write_setting(to, options, i);
 }
 
+/* 0 when the new file is there as a whole, or a negative errno. A file that is there but can't be
+ * read to its end is an error: its other lines would be lost. */
+static int write_file(FILE *to, const struct options *options, const struct options *defaults,
+                      const char *path)
+{
+    FILE *from = fopen(path, "re");
+    if (!from && errno != ENOENT)
+        return -errno;
+    errno = 0;
+    write_all(to, from, options, defaults);
+    bool is_whole = !ferror(to) && (!from || feof(from));
+    int error = errno != 0 ? errno : EIO;
+    if (from)
+        fclose(from);
+    if (!is_whole)
+        return -error;
+    /* The file may hold the password: nobody gets to read it who could not before. */
+    struct stat old;
+    mode_t mode = stat(path, &old) == 0 ? old.st_mode & 0777 : 0600;
+    int fd = fileno(to);
+    return fflush(to) == 0 && fsync(fd) == 0 && fchmod(fd, mode) == 0 ? 0 : -errno;
+}
+
 static int replace_file(const struct options *options, const struct options *defaults,
                         const char *path, char *temporary)
 {
@@ -107,20 +130,14 @@ static int replace_file(const struct options *options, const struct options *def
         }
         return -error;
     }
-    FILE *from = fopen(path, "re");
-    write_all(to, from, options, defaults);
-    if (from)
-        fclose(from);
-    /* The file may hold the password: nobody gets to read it who could not before. */
-    struct stat old;
-    mode_t mode = stat(path, &old) == 0 ? old.st_mode & 0777 : 0600;
-    bool is_written = fflush(to) == 0 && fsync(fd) == 0 && fchmod(fd, mode) == 0;
-    if (fclose(to) != 0 || !is_written || rename(temporary, path) != 0) {
-        int error = errno;
+    int result = write_file(to, options, defaults, path);
+    if (fclose(to) != 0 && result == 0)
+        result = -errno;
+    if (result == 0 && rename(temporary, path) != 0)
+        result = -errno;
+    if (result != 0)
         unlink(temporary);
-        return -error;
-    }
-    return 0;
+    return result;
 }
 
 int options_rewrite(const struct options *options, char *error)

@@ -2,6 +2,7 @@
 /* test_options.c: settings from the command line, the environment and a file, how they are printed
  * and written back, and the words in which a mistake is named.
  */
+#include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -428,6 +429,30 @@ static void rewrite_keeps_comments_and_reads_back(void **state)
     assert_int_equal(fixture->options.timeout, 9);
 }
 
+/* A file that can't be opened, and one that can't be read: both are there, whatever is in them. */
+static void rewrite_replaces_no_file_that_it_has_not_read(void **state)
+{
+    struct fixture *fixture = *state;
+    const char *const targets[] = {fixture->path, "/tmp"};
+    const int errors[] = {ELOOP, EISDIR};
+    struct stat info;
+
+    for (size_t i = 0; i < 2; i++) {
+        load_with_file(fixture, "# mine\n", "--timeout|9", "");
+        unlink(fixture->path);
+        assert_int_equal(symlink(targets[i], fixture->path), 0);
+        assert_int_equal(options_rewrite(&fixture->options, fixture->error), -1);
+        assert_string_equal(fixture->error, strerror(errors[i]));
+        assert_int_equal(lstat(fixture->path, &info), 0);
+        assert_true(S_ISLNK(info.st_mode));
+        unlink(fixture->path);
+    }
+    /* One that is gone is written anew. */
+    assert_int_equal(options_rewrite(&fixture->options, fixture->error), 0);
+    assert_int_equal(stat(fixture->path, &info), 0);
+    assert_int_equal(info.st_mode & 0777, 0600);
+}
+
 /* What could not be read back whole is refused: a cut password is another one. */
 static void texts_have_a_longest(void **state)
 {
@@ -503,6 +528,7 @@ int main(void)
         CASE(every_row_reads_its_own_printed_value_back),
         CASE(format_cuts_what_does_not_fit),
         CASE(rewrite_keeps_comments_and_reads_back),
+        CASE(rewrite_replaces_no_file_that_it_has_not_read),
         CASE(texts_have_a_longest),
         CASE(rewrite_without_a_file_says_so),
         CASE(help_names_every_option),

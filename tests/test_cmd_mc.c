@@ -225,6 +225,33 @@ static void mc_refuses_values_over_the_limit_and_drops_what_set_was_to_replace(v
     assert_int_equal(world->counters.mc_too_large, 4);
 }
 
+/* Of joined values the whole counts; what was there stays. */
+static void mc_joins_nothing_beyond_the_limit(void **state)
+{
+    struct world *world = *state;
+    static const char *const verbs[] = {"append a 0 0", "prepend a 0 0", "ms a"};
+    static const char *const ends[] = {"", "", " MA"};
+    size_t len = 1u << 19;
+    char *text = malloc(len + 100);
+
+    world->options.proto_max_bulk_len = 1 << 20;
+    for (size_t i = 0; i < 3; i++) {
+        size_t head = (size_t)sprintf(text, "set a 0 0 %zu\r\n", len);
+        memset(text + head, 'x', len);
+        strcpy(text + head + len, "\r\n");
+        MC(text, "STORED\r\n");
+        head = (size_t)sprintf(text, "%s %zu%s\r\n", verbs[i], len, ends[i]);
+        memset(text + head, 'y', len);
+        strcpy(text + head + len, "\r\n");
+        MC(text, i == 2 ? "HD\r\n" : "STORED\r\n");
+        snprintf(text, 100, "%s 1%s\r\nz\r\n", verbs[i], ends[i]);
+        MC(text, i == 2 ? "NS\r\n" : "NOT_STORED\r\n");
+        MC("ms a 1 MP\r\nz\r\n", "NS\r\n");
+        MC("mg a s\r\n", "HD s1048576\r\n");
+    }
+    free(text);
+}
+
 static void mc_flushes_at_once(void **state)
 {
     struct world *world = *state;
@@ -469,6 +496,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(mc_pads_a_long_value, setup, teardown),
         cmocka_unit_test_setup_teardown(
             mc_refuses_values_over_the_limit_and_drops_what_set_was_to_replace, setup, teardown),
+        cmocka_unit_test_setup_teardown(mc_joins_nothing_beyond_the_limit, setup, teardown),
         cmocka_unit_test_setup_teardown(mc_flushes_at_once, setup, teardown),
         cmocka_unit_test_setup_teardown(mc_flushes_later_what_is_there_by_then, setup, teardown),
         cmocka_unit_test_setup_teardown(mc_lets_a_flush_replace_a_later_one, setup, teardown),

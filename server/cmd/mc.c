@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "../clients.h"
+#include "../options.h"
 #include "handler.h"
 #include "mc_count.h"
 #include "mc_detail.h"
@@ -183,17 +184,25 @@ static void run_add(struct cmd_context *context, const struct ebb_mc_command *co
         mc_answer(context, command, "NOT_STORED");
 }
 
+int mc_join(struct cmd_context *context, const struct store_key *key, const struct store_value *old,
+            struct ebb_slice more, bool is_append)
+{
+    size_t max = (size_t)options_number(&context->service->options->proto_max_bulk_len);
+
+    if (old->len > max || more.len > max - old->len)
+        return STORE_ETOOBIG;
+    return is_append ? store_join(context->store, key, old->data, old->len, more.data, more.len)
+                     : store_join(context->store, key, more.data, more.len, old->data, old->len);
+}
+
 static void run_append(struct cmd_context *context, const struct ebb_mc_command *command)
 {
     struct store_key key = mc_enter_key(context, command);
-    struct ebb_slice more = command->value;
     struct store_value old;
     int rc = STORE_ENOKEY;
 
     if (store_peek(context->store, &key, &old))
-        rc = command->verb == EBB_MC_APPEND
-                 ? store_join(context->store, &key, old.data, old.len, more.data, more.len)
-                 : store_join(context->store, &key, more.data, more.len, old.data, old.len);
+        rc = mc_join(context, &key, &old, command->value, command->verb == EBB_MC_APPEND);
     if (rc == STORE_OK)
         mc_count_stored(context);
     /* memcached says no more than this when the whole is too large or there is no memory. */

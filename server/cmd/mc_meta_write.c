@@ -69,10 +69,7 @@ static const char *join(struct cmd_context *context, const struct ebb_mc_command
                                     mc_expire_ms(context, command->vivify_exptime), 0);
     if (has(command, 'C') && !store_cas_matches(context->store, key, command->cas))
         return "EX";
-    int rc = command->mode == 'A'
-                 ? store_join(context->store, key, old.data, old.len, more.data, more.len)
-                 : store_join(context->store, key, more.data, more.len, old.data, old.len);
-    if (rc != STORE_OK)
+    if (mc_join(context, key, &old, more, command->mode == 'A') != STORE_OK)
         return "NS"; /* memcached says no more than this */
     mc_count_stored(context);
     *len = old.len + more.len;

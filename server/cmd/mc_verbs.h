@@ -20,6 +20,11 @@ struct store_key mc_enter_key(struct cmd_context *context, const struct ebb_mc_c
 /* An exptime as unix ms; 0: never. Seconds below zero are a time long gone. */
 int64_t mc_expire_ms(struct cmd_context *context, int64_t exptime);
 
+/* Joins `more` to the end or the front of the key's value; `old` is what store_peek() has just said
+ * of it. A store call's error; STORE_ETOOBIG also where the whole is above proto-max-bulk-len. */
+int mc_join(struct cmd_context *context, const struct store_key *key, const struct store_value *old,
+            struct ebb_slice more, bool is_append);
+
 /* mc_number.c */
 
 enum mc_sum { MC_SUM_OK, MC_SUM_NO_NUMBER, MC_SUM_NO_MEMORY };

@@ -164,6 +164,7 @@ static enum server_result start_workers(struct server *server, char *error)
 
 static void stop_workers(struct server *server)
 {
+    __atomic_store_n(&server->service.ends, 1, __ATOMIC_RELAXED);
     for (unsigned i = 0; i < server->running_count; i++)
         worker_stop(&server->workers[i]);
     for (unsigned i = 0; i < server->running_count; i++)

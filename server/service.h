@@ -105,6 +105,7 @@ struct service {
     /* 1: the main loop looks after the store only once a second, until it hears of work. */
     uint64_t rests;
     void (*wake)(void *server); /* from any thread; see service_note_work() */
+    uint64_t ends; /* 1: the server waits for its workers to end; read with counter_read() */
     /* Of the last second; written by the main thread, read with counter_read(). */
     struct {
         uint64_t commands, received_bytes, sent_bytes;

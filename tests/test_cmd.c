@@ -9,6 +9,7 @@
 #include <string.h>
 #include <cmocka.h>
 
+#include "../server/clock.h"
 #include "../server/cmd/command_slots.h"
 #include "support/cmd_talk.h"
 #include "support/rng.h"
@@ -968,6 +969,17 @@ static void help_is_an_array_of_lines(void **state)
     }
 }
 
+static void nobody_sleeps_when_the_server_ends(void **state)
+{
+    struct world *world = *state;
+
+    RESP("DEBUG SLEEP 0.001", OK);
+    world->service.ends = 1;
+    uint64_t begin_ns = clock_monotonic_ns();
+    RESP("DEBUG SLEEP 30", OK);
+    assert_in_range(clock_monotonic_ns() - begin_ns, 0, UINT64_C(20000000000));
+}
+
 static void shutdown_asks_the_server(void **state)
 {
     struct world *world = *state;
@@ -1123,6 +1135,7 @@ int main(void)
         TEST(info_memory_follows_the_data),
         TEST(command_describes_the_rows),
         TEST(help_is_an_array_of_lines),
+        TEST(nobody_sleeps_when_the_server_ends),
         TEST(shutdown_asks_the_server),
         TEST(time_is_now),
         TEST(values_grow_where_they_are),

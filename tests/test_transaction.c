@@ -274,6 +274,14 @@ static void long_commands_run_inside(void **state)
     assert_int_equal(world->counters.resp_commands[COMMAND_MSET], 1);
 }
 
+/* All of its keys would stay locked. */
+static void nobody_sleeps_inside(void **state)
+{
+    TALK({"MULTI", OK}, {"SET a 1", QUEUED}, {"DEBUG SLEEP 0.001", QUEUED},
+         {"DEBUG SET-ACTIVE-TRIM 1", QUEUED},
+         {"EXEC", "*3\r\n+OK\r\n-ERR DEBUG SLEEP is not allowed inside a transaction\r\n+OK\r\n"});
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
@@ -296,6 +304,7 @@ int main(void)
         TEST(many_watches_are_found_and_freed),
         TEST(the_queue_is_bounded),
         TEST(long_commands_run_inside),
+        TEST(nobody_sleeps_inside),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -11,7 +11,10 @@
 #include <string.h>
 #include <time.h>
 
+#include "../clock.h"
+
 #define DEBUG_SLEEP_MAX_S 3600.0
+#define SLEEP_SLICE_NS    50000000u /* between two looks whether the server ends */
 
 void cmd_role(struct cmd_context *context)
 {
@@ -50,21 +53,41 @@ void cmd_no_cluster(struct cmd_context *context)
 
 /* ---- DEBUG ---- */
 
+static void sleep_until(const struct service *service, uint64_t end_ns)
+{
+    uint64_t now_ns;
+
+    while ((now_ns = clock_monotonic_ns()) < end_ns && counter_read(&service->ends) == 0) {
+        uint64_t left_ns = end_ns - now_ns;
+        struct timespec slice = {.tv_nsec =
+                                     (long)(left_ns < SLEEP_SLICE_NS ? left_ns : SLEEP_SLICE_NS)};
+        nanosleep(&slice, NULL);
+    }
+}
+
 /* As strtod() reads it: what is no number is 0. This worker sleeps, the others go on. */
-static void sleep_for(struct ebb_slice arg)
+static void sleep_for(const struct service *service, struct ebb_slice arg)
 {
     char text[64] = "";
-    struct timespec time;
 
     if (arg.len < sizeof(text))
         memcpy(text, arg.data, arg.len);
     double seconds = strtod(text, NULL);
-    if (!(seconds > 0))
+    if (seconds > 0)
+        sleep_until(service,
+                    clock_monotonic_ns() + (uint64_t)(fmin(seconds, DEBUG_SLEEP_MAX_S) * 1e9));
+}
+
+static void debug_sleep(struct cmd_context *context)
+{
+    /* The others would have to wait for all its keys, and nobody could tell why. */
+    if (context->store->is_held) {
+        ebb_reply_error(&context->reply, "ERR DEBUG SLEEP is not allowed inside a transaction");
         return;
-    seconds = fmin(seconds, DEBUG_SLEEP_MAX_S);
-    time.tv_sec = (time_t)seconds;
-    time.tv_nsec = (long)((seconds - (double)time.tv_sec) * 1e9);
-    nanosleep(&time, NULL);
+    }
+    store_leave(context->store);
+    sleep_for(context->service, context->args[2]);
+    reply_ok(context);
 }
 
 /* As atoi() would have it, like Redis. */
@@ -78,9 +101,7 @@ void cmd_debug(struct cmd_context *context)
     struct ebb_slice word = context->args[1];
 
     if (context->count == 3 && arg_is(word, "sleep")) {
-        store_leave(context->store);
-        sleep_for(context->args[2]);
-        reply_ok(context);
+        debug_sleep(context);
     } else if (context->count == 3 && arg_is(word, "set-active-expire")) {
         store_set_active_expire(context->store->store, is_on(context->args[2]));
         reply_ok(context);

@@ -169,6 +169,7 @@ def signals_end_it_in_order(t):
         path = os.path.join(t.folder, "signal-%d.sock" % number)
         server = t.start("--unixsocket=" + path)
         resp, half, plain = t.resp(server), t.resp(server), t.memcached(server)
+        asleep = t.resp(server)
         web = t.own(talk.Wire(server.http_port))
         resp.call("SET", "k", "v" * 100000)
         half.send(b"*2\r\n$3\r\nGET\r\n$10\r\nhal")
@@ -176,6 +177,7 @@ def signals_end_it_in_order(t):
         web.send(b"GET /metrics HTTP/1.1\r\n")
         unread = t.resp(server)
         unread.send(talk.command("GET", "k") * 50)
+        asleep.send(talk.command("DEBUG", "SLEEP", "3600"))
         begin = time.monotonic()
         server.stop(number)
         took = time.monotonic() - begin

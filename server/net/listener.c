@@ -151,14 +151,15 @@ static void on_ready(uv_poll_t *poll, int status, int events)
 
 /* ---- opening and closing ---- */
 
-/* A socket file that nobody listens on is left over from a server that was killed. */
+/* A socket file that nobody listens on is left over from a server that was killed. One whose
+ * backlog is full is in use: there is no waiting for its turn. */
 static void remove_stale(const struct listener_address *address)
 {
     const char *path = ((const struct sockaddr_un *)&address->address)->sun_path;
     struct stat what;
     if (stat(path, &what) != 0 || !S_ISSOCK(what.st_mode))
         return;
-    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return;
     if (connect(fd, (const struct sockaddr *)&address->address, address->len) < 0 &&

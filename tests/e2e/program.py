@@ -509,6 +509,24 @@ def a_unix_socket_serves(t):
 
 
 @case()
+def a_unix_socket_that_accepts_nobody_is_in_use(t):
+    """Its backlog is full: whoever looks whether it is alive must not wait for its turn."""
+    path = os.path.join(t.folder, "busy.sock")
+    with contextlib.ExitStack() as open_sockets:
+        busy = open_sockets.enter_context(socket.socket(socket.AF_UNIX))
+        busy.bind(path)
+        busy.listen(0)
+        is_full = False
+        while not is_full:
+            client = open_sockets.enter_context(socket.socket(socket.AF_UNIX))
+            client.setblocking(False)
+            is_full = client.connect_ex(path) != 0
+        code, _, err = run(t, "--port=0", "--memcached-port=0", "--http-port=0", "--unixsocket", path)
+        true(code == 1 and path in err and "in use" in err, "%d %r" % (code, err))
+        true(os.path.exists(path), "the other's socket has been removed")
+
+
+@case()
 def a_unix_socket_has_the_permissions_it_is_given(t):
     for words, mode in ((("--unixsocketperm", "700"), 0o700), (("--unixsocketperm=0777",), 0o777)):
         path = os.path.join(t.folder, "mode.sock")

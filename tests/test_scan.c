@@ -176,6 +176,24 @@ static void a_cursor_of_a_clients_own_making_does_no_harm(void **state)
 /* ---- a key taken at random ---- */
 
 static size_t unlocks;
+static struct world *changes_at_unlock; /* NULL: nothing does */
+
+#ifdef EBB_HARD
+#define CHANGES 20u /* there are as many more ranges */
+#else
+#define CHANGES 400u
+#endif
+
+/* What others may do when they have a chance. */
+static void let_others(struct world *world)
+{
+    static unsigned changes;
+    changes_at_unlock = NULL;
+    let_change(world, CHANGES, changes / KEYS % 2 == 0 ? 95 : 5);
+    changes += CHANGES;
+    store_leave(&world->session);
+    changes_at_unlock = world;
+}
 
 /* Stands before the library's: how often others had a chance is counted. */
 int pthread_mutex_unlock(pthread_mutex_t *mutex)
@@ -184,7 +202,10 @@ int pthread_mutex_unlock(pthread_mutex_t *mutex)
     if (of_library == NULL)
         *(void **)&of_library = dlsym(RTLD_NEXT, "pthread_mutex_unlock");
     unlocks++;
-    return of_library(mutex);
+    int result = of_library(mutex);
+    if (changes_at_unlock != NULL)
+        let_others(changes_at_unlock);
+    return result;
 }
 
 static void set_in(struct world *world, unsigned database, const char *name, int64_t expire_ms)
@@ -262,6 +283,30 @@ static void a_flush_ends_with_the_last_key_of_its_database(void **state)
     tear_down(world);
 }
 
+/* ---- all of them ---- */
+
+static void a_walk_lets_go_between_ranges_and_gives_a_key_once(void **state)
+{
+    (void)state;
+    struct world *world = malloc(sizeof *world);
+    struct store_stats stats;
+    set_up(world, 2, "walk");
+    for (unsigned walk = 0; walk < 15; walk++) {
+        memset(world->given, 0, sizeof world->given);
+        store_leave(&world->session);
+        changes_at_unlock = world;
+        store_each(&world->session, 0, see, world);
+        changes_at_unlock = NULL;
+        check(world);
+    }
+    store_leave(&world->session);
+    store_stats(world->store, &stats);
+    print_message("%u splits, %u merges\n", (unsigned)stats.index_splits,
+                  (unsigned)stats.index_merges);
+    assert_true(stats.index_splits > 20 && stats.index_merges > 20);
+    tear_down(world);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -269,6 +314,7 @@ int main(void)
         cmocka_unit_test(no_key_is_left_out_by_a_scan_that_waits),
         cmocka_unit_test(a_random_key_of_few_is_found_in_steps),
         cmocka_unit_test(a_flush_ends_with_the_last_key_of_its_database),
+        cmocka_unit_test(a_walk_lets_go_between_ranges_and_gives_a_key_once),
         cmocka_unit_test(a_cursor_of_a_clients_own_making_does_no_harm),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

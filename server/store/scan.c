@@ -185,6 +185,12 @@ static void visit_part(const struct shard *shard, struct cursor *cursor, struct 
     cursor->tag = part.end;
 }
 
+static void leave_range(struct cursor *cursor)
+{
+    cursor->position += range_of(cursor->depth);
+    cursor->tag = 0;
+}
+
 /* Goes on in one shard until the visitor has had enough. true: the shard is through. */
 static bool scan_shard(const struct shard *shard, struct cursor *cursor, struct visitor *visitor)
 {
@@ -196,10 +202,32 @@ static bool scan_shard(const struct shard *shard, struct cursor *cursor, struct 
                 return false;
             visit_part(shard, cursor, visitor);
         }
-        cursor->position += range_of(cursor->depth);
-        cursor->tag = 0;
+        leave_range(cursor);
     }
     return true;
+}
+
+static bool is_wanted(const struct shard *shard)
+{
+    return __atomic_load_n(&shard->waiting, __ATOMIC_RELAXED) > 0;
+}
+
+/* All of a shard, which others may have between two ranges: there a key has been visited or is yet
+ * to be, whatever becomes of the segments. */
+static void visit_shard(struct store *store, unsigned number, struct visitor *visitor)
+{
+    struct cursor cursor = {0};
+    while (cursor.position < POSITION_END) {
+        struct shard *shard = shard_lock(store, number);
+        begin_range(&shard->index, &cursor);
+        while (cursor.tag < TAG_END)
+            visit_part(shard, &cursor, visitor);
+        leave_range(&cursor);
+        bool must_wait = is_wanted(shard);
+        shard_unlock(shard);
+        if (must_wait)
+            sched_yield();
+    }
 }
 
 uint64_t store_scan(struct store_session *session, unsigned database, uint64_t word,
@@ -229,12 +257,8 @@ void store_each(struct store_session *session, unsigned database, store_visit vi
     struct visitor visitor = {
         database_of(session->store, database), session->now_ms, visit, context, SIZE_MAX, SIZE_MAX};
     store_leave(session);
-    for (unsigned s = 0; s < session->store->shard_count; s++) {
-        struct shard *shard = shard_lock(session->store, s);
-        struct cursor cursor = {0};
-        scan_shard(shard, &cursor, &visitor);
-        shard_unlock(shard);
-    }
+    for (unsigned s = 0; s < session->store->shard_count; s++)
+        visit_shard(session->store, s, &visitor);
 }
 
 /* ---- a random key ---- */
@@ -262,9 +286,9 @@ static void find_from(struct store *store, unsigned number, struct cursor cursor
         struct shard *shard = shard_lock(store, number);
         visitor->buckets_left = EMPTY_BUCKETS_MAX;
         through = shard->keys[visitor->database] == 0 || scan_shard(shard, &cursor, visitor);
-        bool is_wanted = __atomic_load_n(&shard->waiting, __ATOMIC_RELAXED) > 0;
+        bool must_wait = is_wanted(shard);
         shard_unlock(shard);
-        if (is_wanted)
+        if (must_wait)
             sched_yield();
     }
 }

@@ -248,7 +248,8 @@ typedef void (*store_visit)(void *context, const char *key, size_t key_len,
 uint64_t store_scan(struct store_session *session, unsigned database, uint64_t cursor,
                     size_t at_least, store_visit visit, void *context);
 /* Calls `visit` for every key of the database, each exactly once: shard by shard, with no other
- * lock held (KEYS). Leaves everything. */
+ * lock held, which others get at times (KEYS). A key that comes or goes meanwhile is given or not.
+ * Leaves everything. */
 void store_each(struct store_session *session, unsigned database, store_visit visit, void *context);
 /* A key taken at random; `visit` is called once. false: the database is empty. */
 bool store_random(struct store_session *session, unsigned database, store_visit visit,

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /* test_cmd.c: RESP commands against a store. The answers are those of redis-server 7.0.15.
  */
+#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <cmocka.h>
 
 #include "../server/clock.h"
@@ -969,6 +971,84 @@ static void help_is_an_array_of_lines(void **state)
     }
 }
 
+/* ---- patterns that take long ---- */
+
+#define LONG_KEY_BYTES 14000u
+
+struct bystander {
+    struct store *store;
+    uint64_t worst_ns;
+    int stop; /* atomically */
+};
+
+/* Wants one of the store's shards after the other, and sees how long it waits for one. */
+static void *stand_by(void *context)
+{
+    struct bystander *bystander = context;
+    struct store_session session;
+    char name[8];
+
+    store_session_init(&session, bystander->store);
+    for (unsigned i = 0; !__atomic_load_n(&bystander->stop, __ATOMIC_RELAXED); i++) {
+        int len = snprintf(name, sizeof(name), "%u", i % 64);
+        uint64_t begin_ns = clock_monotonic_ns();
+        struct store_key key = store_key(bystander->store, 0, name, (size_t)len);
+        store_enter(&session, &key);
+        store_leave(&session);
+        uint64_t took_ns = clock_monotonic_ns() - begin_ns;
+        bystander->worst_ns = took_ns > bystander->worst_ns ? took_ns : bystander->worst_ns;
+        usleep(100);
+    }
+    return NULL;
+}
+
+/* Runs the command, which answers that; whoever wants a shard meanwhile gets it before its end. */
+static void hold_with_bystander(struct world *world, const struct ebb_slice *words, uint32_t count,
+                                const char *answer)
+{
+    struct bystander bystander = {.store = world->store};
+    pthread_t thread;
+
+    pthread_create(&thread, NULL, stand_by, &bystander);
+    uint64_t begin_ns = clock_monotonic_ns();
+    assert_string_equal(world_resp_words(world, words, count), answer);
+    uint64_t took_ns = clock_monotonic_ns() - begin_ns;
+    __atomic_store_n(&bystander.stop, 1, __ATOMIC_RELAXED);
+    pthread_join(thread, NULL);
+    print_message("%s: %.3f s, somebody waited %.3f s\n", words[0].data, (double)took_ns / 1e9,
+                  (double)bystander.worst_ns / 1e9);
+    assert_true(bystander.worst_ns < took_ns / 2);
+}
+
+static void long_keys_are_matched_with_no_shard_locked(void **state)
+{
+    struct world *world = *state;
+    char *key = malloc(LONG_KEY_BYTES), *pattern = malloc(LONG_KEY_BYTES / 2);
+    struct ebb_slice set[] = {{"SET", 3}, {key, LONG_KEY_BYTES}, {"v", 1}};
+    struct ebb_slice long_pattern = {pattern, LONG_KEY_BYTES / 2};
+    const struct ebb_slice keys[] = {{"KEYS", 4}, long_pattern};
+    const struct ebb_slice scan[] = {{"SCAN", 4},  {"0", 1},     {"MATCH", 5},
+                                     long_pattern, {"COUNT", 5}, {"100000", 6}};
+    static const char head[] = "*1\r\n$14000\r\naaa", scan_head[] = "*2\r\n$1\r\n0\r\n*1\r\n$14000";
+
+    memset(key, 'a', LONG_KEY_BYTES);
+    memset(pattern, 'a', LONG_KEY_BYTES / 2);
+    pattern[0] = '*';
+    pattern[LONG_KEY_BYTES / 2 - 1] = 'b';
+    assert_string_equal(world_resp_words(world, set, 3), OK);
+    RESP("SET short 1", OK);
+    hold_with_bystander(world, keys, 2, "*0\r\n");
+    hold_with_bystander(world, scan, 6, "*2\r\n$1\r\n0\r\n*0\r\n");
+
+    key[LONG_KEY_BYTES - 1] = 'b';
+    assert_string_equal(world_resp_words(world, set, 3), OK);
+    assert_memory_equal(world_resp_words(world, keys, 2), head, sizeof(head) - 1);
+    assert_int_equal(world_answer_len(world), 4 + 8 + LONG_KEY_BYTES + 2);
+    assert_memory_equal(world_resp_words(world, scan, 6), scan_head, sizeof(scan_head) - 1);
+    free(key);
+    free(pattern);
+}
+
 static void nobody_sleeps_when_the_server_ends(void **state)
 {
     struct world *world = *state;
@@ -1135,6 +1215,7 @@ int main(void)
         TEST(info_memory_follows_the_data),
         TEST(command_describes_the_rows),
         TEST(help_is_an_array_of_lines),
+        TEST(long_keys_are_matched_with_no_shard_locked),
         TEST(nobody_sleeps_when_the_server_ends),
         TEST(shutdown_asks_the_server),
         TEST(time_is_now),

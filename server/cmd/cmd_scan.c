@@ -15,13 +15,27 @@
 
 /* ---- arrays whose length is known only at their end ---- */
 
+#define MATCH_LOCKED_MAX (1u << 20) /* pattern x key bytes that are matched with a shard locked */
+
 struct key_list {
     struct ebb_reply *reply;
     const char *pattern; /* NULL: every key */
     size_t pattern_len;
     size_t count, visited;
+    struct ebb_buf
+        unmatched; /* keys to be matched when no shard is locked, each behind its length */
 };
 
+static void add_match(struct key_list *list, const char *key, size_t key_len)
+{
+    if (list->pattern != NULL &&
+        !glob_matches(list->pattern, list->pattern_len, key, key_len, false))
+        return;
+    ebb_reply_bulk(list->reply, key, key_len);
+    list->count++;
+}
+
+/* Matching takes time in proportion to both lengths: what may take long waits for match_rest(). */
 static void key_list_add(void *context, const char *key, size_t key_len,
                          const struct store_value *value)
 {
@@ -29,11 +43,28 @@ static void key_list_add(void *context, const char *key, size_t key_len,
 
     (void)value;
     list->visited++;
-    if (list->pattern != NULL &&
-        !glob_matches(list->pattern, list->pattern_len, key, key_len, false))
+    if ((uint64_t)list->pattern_len * key_len <= MATCH_LOCKED_MAX) {
+        add_match(list, key, key_len);
         return;
-    ebb_reply_bulk(list->reply, key, key_len);
-    list->count++;
+    }
+    ebb_buf_add(&list->unmatched, &key_len, sizeof(key_len));
+    ebb_buf_add(&list->unmatched, key, key_len);
+}
+
+static void match_rest(struct key_list *list)
+{
+    struct ebb_buf *keys = &list->unmatched;
+    const char *at = ebb_buf_data(keys);
+    size_t key_len;
+
+    list->reply->out->failed |= keys->failed; /* the reply is lost, and so is the client */
+    for (size_t left = keys->failed ? 0 : ebb_buf_len(keys); left > 0;
+         left -= sizeof(key_len) + key_len) {
+        memcpy(&key_len, at, sizeof(key_len));
+        add_match(list, at + sizeof(key_len), key_len);
+        at += sizeof(key_len) + key_len;
+    }
+    ebb_buf_clear(keys);
 }
 
 #define HEAD_MAX_BYTES 128
@@ -61,6 +92,7 @@ static void key_list_init(struct key_list *list, struct cmd_context *context,
         list->pattern = pattern.data;
         list->pattern_len = pattern.len;
     }
+    ebb_buf_init(&list->unmatched, context->reply.out->max_bytes);
 }
 
 void cmd_keys(struct cmd_context *context)
@@ -72,6 +104,8 @@ void cmd_keys(struct cmd_context *context)
     key_list_init(&list, context, context->args[1]);
     store_leave(context->store);
     store_each(context->store, (unsigned)context->client->database, key_list_add, &list);
+    match_rest(&list);
+    ebb_buf_release(&list.unmatched);
 
     size_t head_at = ebb_buf_len(out);
     ebb_reply_array(&context->reply, list.count);
@@ -168,8 +202,10 @@ void cmd_scan(struct cmd_context *context)
         options.cursor =
             store_scan(context->store, (unsigned)context->client->database, options.cursor,
                        left < SCAN_STEP_KEYS ? left : SCAN_STEP_KEYS, visit, &list);
+        match_rest(&list);
     } while (options.cursor != 0 && list.visited < wanted);
     store_leave(context->store);
+    ebb_buf_release(&list.unmatched);
 
     size_t head_at = ebb_buf_len(out);
     ebb_reply_array(&context->reply, 2);

@@ -20,6 +20,7 @@
 #include "dialect.h"
 #include "dump.h"
 #include "gather.h"
+#include "line.h"
 #include "unsent.h"
 
 /* Browsers and scrapers that say nothing for so long are let go, whatever the option timeout is. */
@@ -110,6 +111,7 @@ void connection_close(struct connection *connection, enum close_reason reason)
     connection->is_closing = true;
     clients_remove(worker->config.service->clients, &connection->client);
     dump_end(connection);
+    line_leave(connection);
     unlink_from(worker, connection);
     claims_release(connection);
     /* Before the socket closes: a client that sees it closed may come again at once. */
@@ -410,7 +412,7 @@ void connection_resume(struct connection *connection)
         dump_resume(connection);
         return;
     }
-    if (!connection->is_paused)
+    if (!connection->is_paused || connection->is_in_line)
         return;
     connection->is_paused = false;
     struct pending *pending = connection->pending;

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "../admin/admin.h"
+#include "line.h"
 #include "unsent.h"
 
 /* Answers what is not a request that can be answered, and closes. */
@@ -40,6 +41,10 @@ static size_t run(struct connection *connection, char *bytes, size_t len)
 {
     size_t done = 0;
     while (done < len && connection_is_open(connection)) {
+        if (line_is_over(connection_worker(connection))) {
+            line_join(connection);
+            break;
+        }
         struct ebb_http_request request;
         int status = 400;
         ssize_t used = ebb_http_parse(bytes + done, len - done, &request, &status);

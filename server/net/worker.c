@@ -312,6 +312,7 @@ static void close_all(struct worker *worker)
     uv_close((uv_handle_t *)&worker->wake, NULL);
     uv_close((uv_handle_t *)&worker->tick, NULL);
     uv_close((uv_handle_t *)&worker->turn, NULL);
+    uv_close((uv_handle_t *)&worker->line_turn, NULL);
 }
 
 /* Closing one may make others go that wait or hold too much: what has left the ring still leads on,
@@ -464,6 +465,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
         return error;
     }
     worker->loop.data = worker->wake.data = worker->tick.data = worker->turn.data = worker;
+    worker->line_turn.data = worker;
     init_buffers(worker);
     worker->gather = gather_create();
     worker->class_hits = calloc(EBB_CLASS_COUNT + 1, sizeof(*worker->class_hits));
@@ -480,6 +482,7 @@ int worker_init(struct worker *worker, const struct worker_config *config)
     }
     uv_check_init(&worker->loop, &worker->turn);
     uv_check_start(&worker->turn, on_turn);
+    uv_idle_init(&worker->loop, &worker->line_turn);
     uv_timer_init(&worker->loop, &worker->tick);
     uv_timer_start(&worker->tick, on_tick, 0, TICK_MS);
     return 0;

@@ -73,6 +73,7 @@ struct worker {
     uv_timer_t tick; /* once a second, but while there is nothing to look after */
     uv_check_t turn; /* at the end of each turn of the loop that served somebody */
     struct worker_config config;
+    uv_idle_t line_turn; /* active while there is a line */
     struct store_session session;
     struct counters counters;
     struct latencies latencies;
@@ -81,6 +82,7 @@ struct worker {
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;
     struct connection *resting;        /* of them: have had their share of this turn of the loop */
+    struct connection *line;           /* of them, a ring: wait for a later turn; line.h */
     unsigned reads;                    /* so far in this turn */
     size_t share_bytes;                /* of each in it: what one read may take */
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */

@@ -257,6 +257,75 @@ def vanished_clients_leave_nothing(t):
     watch.finish()
 
 
+PAGES = ((b"/healthz", 200, b"text/plain"), (b"/metrics", 200, b"text/plain"),
+         (b"/api/classes", 200, b"application/json"), (b"/nowhere", 404, b"text/plain"),
+         (b"/page.css", 200, b"text/css"))
+
+
+def pages(count):
+    """Requests for so many pages in one go, compressed where the server does that itself."""
+    return b"".join(b"GET %b HTTP/1.1\r\nAccept-Encoding: gzip\r\n\r\n" %
+                    PAGES[n % len(PAGES)][0] for n in range(count))
+
+
+def expect_pages(wire, count):
+    for number in range(count):
+        path, status, kind = PAGES[number % len(PAGES)]
+        reply = talk.read_http(wire)
+        got = reply.status, reply.headers["content-type"].encode().split(b";")[0]
+        equal(got, (status, kind), "answer %d, to %s" % (number, path.decode()))
+
+
+@case(limit=60)
+def pipelined_pages_come_in_order(t):
+    """To who hangs up half-way, to who reads slowly; and whoever is gone leaves nothing."""
+    watch, count = Watch(t), 500 // SCALE
+    wires = [talk.Wire(t.server.http_port, receive_bytes=8192 if n % 2 else None) for n in range(6)]
+    for wire in wires:
+        wire.send(pages(count))
+    for wire in wires[:3]:
+        wire.socket.shutdown(socket.SHUT_WR)
+    for number in range(40):
+        wire = talk.Wire(t.server.http_port)
+        wire.send(pages(count))
+        if number % 2:
+            wire.exactly(1000)
+        wire.vanish() if number % 4 < 2 else wire.close()
+    for wire in wires:
+        expect_pages(wire, count)
+    for wire in wires[:3]:
+        equal(wire.until_closed(), b"", "behind the last page")
+    for wire in wires[3:]:
+        wire.send(pages(5))
+        expect_pages(wire, 5)
+        wire.close()
+    within(10, lambda: t.server.metrics().one("ebb_connections", protocol="http") == 1,
+           "connections are left")
+    watch.finish()
+
+
+@case(limit=60)
+def pages_that_nobody_reads_go_for_others(t):
+    """Clients whose requests wait for their turn are closed for what they hold, by and by all of
+    them; and the server ends in the midst of it."""
+    server, many = t.start("--maxmemory-clients=2mb"), b"GET /metrics HTTP/1.1\r\n\r\n" * 300
+    wires = [talk.Wire(server.http_port, receive_bytes=8192) for _ in range(60)]
+    for wire in wires:
+        wire.send(many)
+    closed = dict(reason="clients_limit")
+    within(20, lambda: server.metrics().sum("ebb_connections_closed_total", **closed) >= 5,
+           "nobody is closed")
+    equal(talk.http(server.http_port, "/healthz").status, 200, "/healthz beside them")
+    wires += [talk.Wire(server.http_port) for _ in range(20)]
+    for wire in wires[60:]:
+        wire.send(many)
+    for wire in wires[60:]:
+        wire.exactly(100)
+    server.stop()
+    for wire in wires:
+        wire.close()
+
+
 @case(limit=60)
 def slow_readers_get_everything(t):
     """Twenty clients ask for 8 MiB each and take their time; every byte is right in the end."""

@@ -4,11 +4,12 @@ their headers; and who may act."""
 
 import gzip
 import json
+import threading
 import time
 
 import situations
 import talk
-from case import MIB, RSS_COUNTS, SCALE, Skipped, case, equal, mib, true, within
+from case import MIB, RSS_COUNTS, SCALE, SLOW_FACTOR, Skipped, case, equal, mib, true, within
 from scenes import Values
 
 POLICY = ("default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
@@ -158,6 +159,53 @@ def many_scrapes_are_cheap(t):
         each_ms = (t.server.cpu_seconds() - before) / 100 * 1e3
         t.measured("%s%s: %.2f ms of CPU" % (path, " with gzip" if extra else "", each_ms))
         true(each_ms < most_ms or not RSS_COUNTS, "%s costs %.1f ms" % (path, each_ms))
+
+
+class Visitor(threading.Thread):
+    """Comes anew all the while, to each port, and remembers its longest visit."""
+
+    def __init__(self, server):
+        super().__init__()
+        self.server, self.enough = server, threading.Event()
+        self.visits, self.longest = 0, 0
+        self.start()
+
+    def run(self):
+        while not self.enough.is_set():
+            begin = time.monotonic()
+            client = talk.Resp(self.server.resp_port)
+            client.call("PING")
+            client.close()
+            talk.http(self.server.http_port, "/healthz")
+            self.longest = max(self.longest, time.monotonic() - begin)
+            self.visits += 1
+            time.sleep(0.005)
+
+    def close(self):
+        self.enough.set()
+        self.join()
+
+
+@case(limit=60)
+def many_requests_at_once_hold_nobody_up(t):
+    """Each of three clients asks for hundreds of pages in one go and reads as fast as it can: who
+    comes meanwhile is served between two of them."""
+    count, gzip_too = max(600 // SCALE, 200), b"Accept-Encoding: gzip\r\n"
+    wires = [t.own(talk.Wire(t.server.http_port)) for _ in range(3)]
+    visitor, begin = t.own(Visitor(t.server)), time.monotonic()
+    for wire in wires:
+        wire.send(b"".join(b"GET /api/heapmap?first=%d HTTP/1.1\r\n\r\nGET /metrics HTTP/1.1\r\n%b\r\n" %
+                           (2 ** 31 * (n % 2) - n % 2, gzip_too) for n in range(count)))
+    for number, wire in ((n, wire) for n in range(count) for wire in wires):
+        arenas = json.loads(talk.read_http(wire).body)["arenas"]
+        equal(arenas == [], number % 2 == 1, "what answer %d is about" % number)
+        equal(talk.read_http(wire).headers["content-encoding"], "gzip", "the page of metrics")
+    took = time.monotonic() - begin
+    visitor.close()
+    t.measured("%d pages in %.2f s; %d visits meanwhile, the longest took %.1f ms" %
+               (6 * count, took, visitor.visits, visitor.longest * 1e3))
+    true(visitor.visits >= 2, "nobody came")
+    true(visitor.longest < 0.25 * SLOW_FACTOR, "a visit took %.2f s" % visitor.longest)
 
 
 @case(limit=60)

@@ -2,6 +2,7 @@
 /* test_history.c: the ring of the last hour: what a point is made of, what is forgotten, and what
  * /api/history makes of it.
  */
+#include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -209,6 +210,26 @@ static void api_merges_points_without_losing_peaks(void **state)
     json_decref(tree);
 }
 
+/* Whole numbers exactly, all others to six digits. */
+static void api_writes_numbers_of_any_size(void **state)
+{
+    struct history *history = *state;
+    static const float values[] = {0,         1,        1234567,     16777216e3f, 3e30f,
+                                   0.5f,      0.1f,     12.345678f,  99999.96f,   999999.5f,
+                                   0.999999f, 2.345e-5, 1.00001e-9f, 1e-12f,      -0.25f};
+    size_t count = sizeof values / sizeof values[0];
+    add(history, 0, count);
+    for (size_t i = 0; i < count; i++)
+        history->points[i].values[HISTORY_OPERATIONS] = values[i];
+    json_t *tree = history_json(history, "");
+    for (size_t i = 0; i < count; i++) {
+        double value = (double)values[i], got = value_of(tree, "operations", i);
+        double most = fabs(value) < 1e18 && value == floor(value) ? 0 : 5.001e-6 * fabs(value);
+        assert_true(fabs(got - value) <= most);
+    }
+    json_decref(tree);
+}
+
 static void api_refuses_ranges_that_are_none(void **state)
 {
     (void)state;
@@ -240,6 +261,7 @@ int main(void)
         TEST(history_names_each_column_once),
         TEST(api_gives_the_last_seconds_oldest_first),
         TEST(api_merges_points_without_losing_peaks),
+        TEST(api_writes_numbers_of_any_size),
         TEST(api_refuses_ranges_that_are_none),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* api.c: figures as JSON, built with jansson. The history alone is written by hand: an hour is a
- * hundred thousand numbers, and a tree of them would cost more memory than the hour itself.
+/* api.c: figures as JSON, built with jansson. History and heap map are written by hand: an hour is
+ * a hundred thousand numbers, a map of 2 GiB a million letters, and a tree of them would cost more
+ * memory than they do, and more time.
  */
 #include "api.h"
 
@@ -293,7 +294,8 @@ static char fullness_digit(const struct ebb_page *page)
     return (char)('0' + (ninths > 9 ? 9 : ninths));
 }
 
-static json_t *arena_tree(size_t number, const struct ebb_page *pages)
+static void write_arena(struct ebb_buf *out, size_t number, const struct ebb_page *pages,
+                        bool is_first)
 {
     char kinds[EBB_ARENA_PAGES], letters[EBB_ARENA_PAGES];
     size_t resident = 0, pinned = 0;
@@ -304,10 +306,12 @@ static json_t *arena_tree(size_t number, const struct ebb_page *pages)
         resident += is_used || is_idle;
         pinned += pages[i].is_pinned;
     }
-    return json_pack("{so, so, so, so, so}", "arena", integer(number), "resident_pages",
-                     integer(resident), "pinned_pages", integer(pinned), "pages",
-                     json_stringn(kinds, sizeof kinds), "classes",
-                     json_stringn(letters, sizeof letters));
+    ebb_buf_printf(out, "%s{\"arena\":%zu,\"resident_pages\":%zu,\"pinned_pages\":%zu,\"pages\":\"",
+                   is_first ? "" : ",\n", number, resident, pinned);
+    ebb_buf_add(out, kinds, sizeof kinds);
+    ebb_buf_printf(out, "\",\"classes\":\"");
+    ebb_buf_add(out, letters, sizeof letters);
+    ebb_buf_printf(out, "\"}");
 }
 
 /* Arenas without a page that was ever touched say nothing and are left out. */
@@ -322,21 +326,21 @@ static bool is_untouched(const struct ebb_page *pages)
 void api_heapmap(struct store *store, const struct api_range *range, struct ebb_buf *out)
 {
     struct ebb_page *pages = malloc(EBB_MAP_ARENAS_MAX * EBB_ARENA_PAGES * sizeof *pages);
-    json_t *arenas = json_array();
-    size_t at = range->first, end = range->first + range->count, done = 1;
+    size_t at = range->first, end = range->first + range->count, done = 1, written = 0;
+    ebb_buf_printf(out, "{\"page_bytes\":%u,\"arena_pages\":%u,\"arenas_end\":%zu,\"arenas\":[",
+                   EBB_PAGE_BYTES, EBB_ARENA_PAGES, store_arenas(store));
     while (pages != NULL && at < end && done > 0) {
         done = store_map(store, at, end - at, pages);
         for (size_t i = 0; i < done; i++)
             if (!is_untouched(pages + i * EBB_ARENA_PAGES))
-                json_array_append_new(arenas, arena_tree(at + i, pages + i * EBB_ARENA_PAGES));
+                write_arena(out, at + i, pages + i * EBB_ARENA_PAGES, written++ == 0);
         at += done;
     }
     if (pages == NULL)
         out->failed = true;
     free(pages);
-    size_t next = at >= end && at < store_arenas(store) ? at : 0;
-    write_tree(json_pack("{si, si, so, so, so}", "page_bytes", (int)EBB_PAGE_BYTES, "arena_pages",
-                         (int)EBB_ARENA_PAGES, "arenas_end", integer(store_arenas(store)), "next",
-                         next > 0 ? integer(next) : json_null(), "arenas", arenas),
-               out);
+    if (at >= end && at < store_arenas(store))
+        ebb_buf_printf(out, "],\"next\":%zu}\n", at);
+    else
+        ebb_buf_printf(out, "],\"next\":null}\n");
 }

@@ -42,20 +42,19 @@ struct client {
     bool no_touch;          /* CLIENT NO-TOUCH: reads are no use of the keys */
     bool in_multi;          /* between MULTI and EXEC */
     bool is_killed;         /* CLIENT KILL: its worker is to close it */
+    uint16_t last_command;  /* COMMAND_... id, COMMAND_COUNT: none */
     enum protocol protocol;
     int64_t connected_ms, last_command_ms;
     uint64_t commands;
-    uint16_t last_command;                /* COMMAND_... id, COMMAND_COUNT: none */
     char *name;                           /* CLIENT SETNAME; malloc, NULL: none */
     char *library_name, *library_version; /* CLIENT SETINFO; malloc, NULL */
     struct transaction *transaction;      /* MULTI, WATCH; NULL: neither */
-    uint32_t queued;                      /* commands between MULTI and EXEC */
     size_t input_bytes, output_bytes;     /* that wait on its connection */
     size_t queue_bytes;                   /* of `transaction`: commands, keys watched */
+    uint32_t queued;                      /* commands between MULTI and EXEC */
     uint32_t resume_at;             /* the word where a command that stopped goes on, 0: none */
     struct client *next, *previous; /* in clients.h */
     struct mc_dump *dump;           /* that memcached's client waits for; malloc, NULL */
-    struct connection *connection;  /* for the functions below */
 };
 void client_release(struct client *client); /* frees the texts and the dump */
 

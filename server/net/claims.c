@@ -138,6 +138,12 @@ bool claims_admit(struct connection *connection, size_t need_bytes)
 
 /* ---- who holds too much ---- */
 
+static size_t coming_bytes(const struct connection *connection)
+{
+    const struct worker *worker = connection_worker(connection);
+    return worker->coming_for == connection ? worker->coming_bytes : 0;
+}
+
 /* What is held against it: replies that it does not read, a transaction that does not end, and a
  * command that does not come. */
 static size_t greed(const struct connection *connection, int64_t now_ms)
@@ -146,7 +152,7 @@ static size_t greed(const struct connection *connection, int64_t now_ms)
     bool is_stalled = now_ms - connection->client.last_command_ms >= STALLED_MS;
     bool all_count = total_bytes(worker) > cap_bytes(worker); /* many that hold little each */
     size_t held =
-        unsent_bytes(connection) + connection->coming_bytes + connection->client.queue_bytes;
+        unsent_bytes(connection) + coming_bytes(connection) + connection->client.queue_bytes;
     return (held > CLAIM_LARGE_BYTES || all_count ? held : 0) +
            (is_stalled && !connection->is_waiting ? input_bytes(connection) : 0);
 }
@@ -245,7 +251,7 @@ void claims_update(struct connection *connection)
     if (connection->is_closing)
         return;
     claim_set(worker, &connection->claim_bytes,
-              input_bytes(connection) + unsent_bytes(connection) + connection->coming_bytes +
+              input_bytes(connection) + unsent_bytes(connection) + coming_bytes(connection) +
                   connection->client.queue_bytes);
     set_large(connection, is_large(connection) && !connection->is_waiting);
     if (connection->is_waiting)
@@ -258,9 +264,11 @@ void claims_update(struct connection *connection)
 
 void claims_expect(struct connection *connection, size_t reply_bytes)
 {
-    connection->coming_bytes = reply_bytes;
+    struct worker *worker = connection_worker(connection);
+    worker->coming_bytes = reply_bytes;
+    worker->coming_for = connection;
     claims_update(connection);
-    connection->coming_bytes = 0;
+    worker->coming_for = NULL;
 }
 
 void claims_release(struct connection *connection)

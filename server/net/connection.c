@@ -326,7 +326,7 @@ static void rest(struct connection *connection)
         return;
     uv_read_stop((uv_stream_t *)&connection->tcp);
     connection->is_resting = true;
-    connection->next_resting = worker->resting;
+    connection->next_turn = worker->resting;
     worker->resting = connection;
 }
 
@@ -334,7 +334,7 @@ void connection_end_rests(struct worker *worker)
 {
     while (worker->resting) {
         struct connection *connection = worker->resting;
-        worker->resting = connection->next_resting;
+        worker->resting = connection->next_turn;
         connection->is_resting = false;
         connection_read_on(connection);
     }
@@ -451,7 +451,6 @@ static void init_client(struct connection *connection, const struct handover *ha
         .connected_ms = now_ms,
         .last_command_ms = now_ms,
         .last_command = COMMAND_COUNT,
-        .connection = connection,
     };
 }
 
@@ -498,7 +497,7 @@ size_t connection_address(const struct client *client, bool local, char *text, s
     socklen_t len = sizeof(address);
     uv_os_fd_t fd;
     int len_text = 0;
-    if (uv_fileno((const uv_handle_t *)&client->connection->tcp, &fd) < 0)
+    if (uv_fileno((const uv_handle_t *)&connection_of(client)->tcp, &fd) < 0)
         return (size_t)snprintf(text, size, "?:0");
     /* The path of a unix socket is the server's end, for both. */
     int error = getpeername(fd, (struct sockaddr *)&address, &len);

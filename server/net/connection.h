@@ -11,6 +11,7 @@
 #ifndef EBB_NET_CONNECTION_H
 #define EBB_NET_CONNECTION_H
 
+#include <stddef.h>
 #include <uv.h>
 
 #include "../service.h"
@@ -25,23 +26,26 @@ struct connection {
     uv_tcp_t tcp; /* serves unix sockets as well: libuv looks no further than the descriptor */
     struct client client;
     struct connection *previous, *next; /* the worker's ring */
-    struct connection *ahead, *behind;  /* the ring of those in line: line.h */
-    struct connection *next_resting;
-    struct pending *pending; /* NULL: nothing */
-    struct unsent *unsent;   /* NULL: nothing */
-    struct dump *dump;       /* NULL: none is under way */
-    bool is_paused;          /* does not read or run before unsent is gone, or it has its turn */
-    bool is_ending;          /* takes no more commands; closes when unsent is gone */
-    bool is_closing;         /* as good as gone */
-    bool is_waiting;         /* its large command is not read before there is room */
-    bool is_large;           /* it is one of worker->large_count */
-    bool is_resting;         /* is not read before the next turn of the loop */
-    bool is_gathered;        /* commands of it wait for the end of the turn: gather.h */
-    bool is_in_line;         /* requests of it wait for a later turn: line.h */
-    uint8_t end_reason;      /* of is_ending: enum close_reason */
-    size_t claim_bytes;      /* its share of limits.client_bytes; see claims.h */
-    size_t coming_bytes;     /* of replies that are about to be kept for it */
+    struct connection *next_turn;       /* of those that rest, or of those in line: line.h */
+    struct pending *pending;            /* NULL: nothing */
+    struct unsent *unsent;              /* NULL: nothing */
+    struct dump *dump;                  /* NULL: none is under way */
+    bool is_paused;     /* does not read or run before unsent is gone, or it has its turn */
+    bool is_ending;     /* takes no more commands; closes when unsent is gone */
+    bool is_closing;    /* as good as gone */
+    bool is_waiting;    /* its large command is not read before there is room */
+    bool is_large;      /* it is one of worker->large_count */
+    bool is_resting;    /* is not read before the next turn of the loop */
+    bool is_gathered;   /* commands of it wait for the end of the turn: gather.h */
+    bool is_in_line;    /* requests of it wait for a later turn: line.h */
+    uint8_t end_reason; /* of is_ending: enum close_reason */
+    size_t claim_bytes; /* its share of limits.client_bytes; see claims.h */
 };
+
+static inline struct connection *connection_of(const struct client *client)
+{
+    return (struct connection *)((uintptr_t)client - offsetof(struct connection, client));
+}
 
 static inline struct worker *connection_worker(const struct connection *connection)
 {

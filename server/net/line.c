@@ -25,31 +25,30 @@ static void on_turn(uv_idle_t *turn)
 void line_join(struct connection *connection)
 {
     struct worker *worker = connection_worker(connection);
-    struct connection *first = worker->line;
     connection->is_in_line = connection->is_paused = true;
+    connection->next_turn = NULL;
     uv_read_stop((uv_stream_t *)&connection->tcp);
-    if (first) {
-        connection->behind = first;
-        connection->ahead = first->ahead;
-        first->ahead->behind = connection;
-        first->ahead = connection;
-    } else {
-        connection->ahead = connection->behind = connection;
+    if (worker->line)
+        worker->line_last->next_turn = connection;
+    else
         worker->line = connection;
-    }
+    worker->line_last = connection;
     uv_idle_start(&worker->line_turn, on_turn);
 }
 
+/* The first one leaves it, but for those that are closed; and http-maxclients are no crowd. */
 void line_leave(struct connection *connection)
 {
     struct worker *worker = connection_worker(connection);
     if (!connection->is_in_line)
         return;
+    struct connection **place = &worker->line, *before = NULL;
+    for (; *place != connection; place = &before->next_turn)
+        before = *place;
+    *place = connection->next_turn;
+    if (worker->line_last == connection)
+        worker->line_last = before;
     connection->is_in_line = false;
-    connection->ahead->behind = connection->behind;
-    connection->behind->ahead = connection->ahead;
-    if (worker->line == connection)
-        worker->line = connection->behind == connection ? NULL : connection->behind;
     if (!worker->line)
         uv_idle_stop(&worker->line_turn);
 }

@@ -323,7 +323,7 @@ void unsent_flush(struct connection *connection)
 
 enum client_sent unsent_send_part(struct client *client)
 {
-    struct connection *connection = client->connection;
+    struct connection *connection = connection_of(client);
     struct worker *worker = connection_worker(connection);
     if (!worker_has_much(worker))
         return CLIENT_LITTLE;

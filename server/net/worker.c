@@ -330,7 +330,7 @@ static void close_killed(struct worker *worker)
 
 void worker_kill(struct client *client)
 {
-    struct worker *worker = connection_worker(client->connection);
+    struct worker *worker = connection_worker(connection_of(client));
     client_note(client->is_killed, true);
     client_note(worker->has_killed, true);
     uv_async_send(&worker->wake);

@@ -82,7 +82,8 @@ struct worker {
     struct connection *connections; /* a ring, in no order that matters; NULL: none */
     size_t connection_count;
     struct connection *resting;        /* of them: have had their share of this turn of the loop */
-    struct connection *line;           /* of them, a ring: wait for a later turn; line.h */
+    struct connection *line;           /* of them: wait for a later turn, in order; line.h */
+    struct connection *line_last;      /* while there is one */
     unsigned reads;                    /* so far in this turn */
     size_t share_bytes;                /* of each in it: what one read may take */
     size_t waiting_count, large_count; /* of them, by claims.h: wait, or send large commands */
@@ -90,7 +91,9 @@ struct worker {
     size_t wake_bytes; /* while clients hold more, there is room for none that waits */
     size_t vain_bytes; /* what they held when nobody was found to be closed; 0: nobody was looked
                           for since they held so much */
-    bool is_waking;    /* those that wait are being looked at */
+    const struct connection *coming_for; /* replies are about to be kept for it, or NULL: ... */
+    size_t coming_bytes;                 /* ... so many bytes */
+    bool is_waking;                      /* those that wait are being looked at */
 
     char *in;              /* WORKER_IN_BYTES, there only while in use */
     size_t in_used;        /* of it, by what is gathered */

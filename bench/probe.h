@@ -3,10 +3,11 @@
  * what another client feels meanwhile.
  *
  * A GET whose turn comes while the one before is unanswered counts from its turn, so a stall of
- * 10 ms is ten slow GETs. That the probe itself woke up late is not the server's doing and does not
- * count. A GET that waits behind a batch of the first connection counts that wait too, and so does
- * a processor that the machine had given to somebody else: compare with the probe of an idle
- * server.
+ * 10 ms is ten slow GETs; but where the server has no time to spare turns are left out, or all that
+ * come later would wait for those before. That the probe itself woke up late is not the server's
+ * doing and does not count. A GET that waits behind a batch of the first connection counts that
+ * wait too, and so does a processor that the machine had given to somebody else: compare with the
+ * probe of an idle server.
  */
 #ifndef EBB_BENCH_PROBE_H
 #define EBB_BENCH_PROBE_H
@@ -27,6 +28,7 @@ struct probe {
     size_t count;
     size_t missing;
     bool is_wrong;
+    bool leaves_out;  /* turns that go by while it waits */
     bool is_stopping; /* atomic */
 };
 
@@ -38,6 +40,8 @@ struct probe_result {
 
 /* Stores its key, and begins. */
 void probe_start(struct probe *probe, enum wire_protocol protocol, uint16_t port);
+/* The same beside a load that takes all of the server's time. */
+void probe_start_beside(struct probe *probe, enum wire_protocol protocol, uint16_t port);
 struct probe_result probe_stop(struct probe *probe);
 
 #endif

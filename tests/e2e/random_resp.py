@@ -70,7 +70,7 @@ BIT_KINDS = ("SETBIT", "GETBIT", "BITCOUNT", "BITPOS", "BITOP", "BITFIELD", "BIT
 # Whose replies comparable_resp() must know by their names, or which end a transaction.
 UNFIT_INSIDE = ("RANDOMKEY", "KEYS", "SCAN", "TTL", "PTTL", "EXPIRETIME", "PEXPIRETIME", "EXEC",
                 "DISCARD", "MULTI", "RESET", "QUIT", "COMMAND", "CLIENT", "HELLO", "TIME", "INFO",
-                "SLOWLOG", "LATENCY")
+                "SLOWLOG", "LATENCY", "LASTSAVE")
 
 
 def seconds(chance):

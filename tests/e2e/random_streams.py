@@ -30,6 +30,8 @@ def comparable_resp(name, raw, apart):
     value = talk.decode(raw)
     if name == "RANDOMKEY" and not isinstance(value, talk.Error):
         return raw[:1] == b"$" and value is not None
+    if name == "LASTSAVE" and isinstance(value, int):
+        return "when it was started"
     if name == "KEYS" and isinstance(value, list):
         return sorted(value)
     if name in OWN and not isinstance(value, talk.Error):

@@ -50,7 +50,7 @@ struct client {
     char *library_name, *library_version; /* CLIENT SETINFO; malloc, NULL */
     struct transaction *transaction;      /* MULTI, WATCH; NULL: neither */
     size_t input_bytes, output_bytes;     /* that wait on its connection */
-    size_t queue_bytes;                   /* of `transaction`: commands, keys watched */
+    size_t queue_bytes;                   /* of `transaction`, in counters.input_bytes */
     uint32_t queued;                      /* commands between MULTI and EXEC */
     uint32_t resume_at;             /* the word where a command that stopped goes on, 0: none */
     struct client *next, *previous; /* in clients.h */

@@ -63,14 +63,14 @@ void cmd_getex(struct cmd_context *context)
     }
     if (!set_options_expire(context, &options))
         return;
-    bool is_over = options.time_arg != 0 && options.expire_ms <= context->store->now_ms;
+    bool ends_now = options.time_arg != 0 && is_over(context, options.expire_ms);
     bool takes_time = options.flags & SET_PERSIST && value.expire_ms != 0;
-    if (!is_over && (options.time_arg != 0 || takes_time)) {
+    if (!ends_now && (options.time_arg != 0 || takes_time)) {
         reply_with_time(context, &key, options.time_arg != 0 ? options.expire_ms : 0);
         return;
     }
     reply_value(context, &key, &value);
-    if (is_over)
+    if (ends_now)
         store_set_expire(context->store, &key, options.expire_ms);
 }
 

@@ -30,12 +30,11 @@ static size_t transaction_bytes(const struct transaction *transaction)
 
 static void count_bytes(struct cmd_context *context)
 {
-    struct transaction *transaction = context->client->transaction;
-    size_t bytes = transaction_bytes(transaction);
+    struct client *client = context->client;
+    size_t bytes = transaction_bytes(client->transaction);
 
-    counter_add(&context->counters->input_bytes, bytes - transaction->counted_bytes);
-    transaction->counted_bytes = bytes;
-    client_note(context->client->queue_bytes, bytes);
+    counter_add(&context->counters->input_bytes, bytes - client->queue_bytes);
+    client_note(client->queue_bytes, bytes);
 }
 
 /* The client's, made when it has none; NULL: no memory. */
@@ -74,7 +73,7 @@ void transaction_end(struct client *client, struct store_session *store, struct 
     if (transaction == NULL)
         return;
     unwatch_all(transaction, store);
-    counter_add(&counters->input_bytes, -transaction->counted_bytes);
+    counter_add(&counters->input_bytes, -client->queue_bytes);
     ebb_buf_release(&transaction->queue);
     free(transaction);
     client->transaction = NULL;

@@ -195,8 +195,6 @@ void cmd_run_resp(struct cmd_context *context, const struct ebb_args *args)
     context->count = args->count;
     context->reply.version = client->resp_version;
     context->took_ns = 0;
-    context->has_stopped = false;
-    context->sent_bytes = 0;
     client->reply_skip = client->reply_skip_next;
     client->reply_skip_next = false;
     client->commands += client->resume_at == 0;

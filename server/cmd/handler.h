@@ -80,6 +80,12 @@ bool reply_stops(struct cmd_context *context, uint32_t at);
 
 /* ---- keys ---- */
 
+/* Whether a key that is to live until then (0: for ever) has no more time. */
+static inline bool is_over(const struct cmd_context *context, int64_t expire_ms)
+{
+    return expire_ms != 0 && expire_ms <= context->store->now_ms;
+}
+
 /* That name as a key, its shard entered; named ahead with its batch, if it is the first one. */
 static inline struct store_key enter_name(struct cmd_context *context, unsigned database,
                                           struct ebb_slice name)

@@ -89,12 +89,12 @@ static void read_mc_key(struct cmd_context *context, const struct ebb_mc_command
     if (!is_hit)
         return;
     int64_t expire_ms = is_touch ? mc_expire_ms(context, command->exptime) : 0;
-    bool is_over = expire_ms != 0 && expire_ms <= context->store->now_ms;
+    bool ends_now = is_over(context, expire_ms);
     /* The time comes first: a long value that is on its way out can't take one in place. */
-    if (is_touch && !is_over && store_set_expire(context->store, key, expire_ms))
+    if (is_touch && !ends_now && store_set_expire(context->store, key, expire_ms))
         store_peek(context->store, key, &value);
     write_value(context, key, &value, wants_cas ? &unique : NULL);
-    if (is_over)
+    if (ends_now)
         store_set_expire(context->store, key, expire_ms);
 }
 
@@ -335,8 +335,6 @@ void cmd_run_mc(struct cmd_context *context, const struct ebb_mc_command *comman
 {
     context->client->commands += context->client->resume_at == 0;
     client_note(context->client->last_command_ms, context->store->now_ms);
-    context->has_stopped = false;
-    context->sent_bytes = 0;
     if (command->error != NULL) {
         run_wrong(context, command);
         return;

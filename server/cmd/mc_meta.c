@@ -214,8 +214,7 @@ static void settle(const struct pass *pass)
 /* Whether the item is there after that. */
 static bool settles_alive(const struct pass *pass)
 {
-    int64_t expire_ms = pass->value.expire_ms;
-    return !has(pass->command, 'T') || expire_ms == 0 || expire_ms > pass->context->store->now_ms;
+    return !has(pass->command, 'T') || !is_over(pass->context, pass->value.expire_ms);
 }
 
 /* Ends the line, and sends the value if it is wanted. */

@@ -18,7 +18,7 @@ struct transaction {
     uint32_t args_max;    /* words in the longest of them */
     struct ebb_buf queue; /* the commands, packed */
     struct watched_key *watched;
-    size_t watched_bytes, counted_bytes; /* the latter in counters.input_bytes */
+    size_t watched_bytes;
 };
 
 static inline bool transaction_is_open(const struct client *client)

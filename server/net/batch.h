@@ -92,17 +92,15 @@ static inline unsigned batch_run_commands(struct connection *connection, const s
     while (ran < end && connection_is_open(connection)) {
         context.named = batch->is_named ? &batch->keys[ran] : NULL;
         context.line_bytes = batch->ends[ran];
+        context.sent_bytes = 0;
         rules->run(connection, &context, ran++);
         if (__builtin_expect(context.has_stopped, 0)) { /* it is kept as if it had not been run */
             ran--;
             break;
         }
         store_share(&worker->session);
-        if (worker_has_much(worker)) {
-            store_leave(&worker->session);
-            gather_send(worker);
-            unsent_flush(connection);
-        }
+        if (worker_has_much(worker))
+            unsent_flush_part(connection);
     }
     return ran;
 }

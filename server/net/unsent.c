@@ -222,16 +222,6 @@ static bool take(struct connection *connection, const struct outgoing *left, str
     return move_content(to, &worker->out);
 }
 
-static struct unsent *unsent_create(size_t max_bytes)
-{
-    struct unsent *unsent = calloc(1, sizeof(*unsent));
-    if (!unsent)
-        return NULL;
-    ebb_buf_init(&unsent->sending, max_bytes);
-    ebb_buf_init(&unsent->waiting, max_bytes);
-    return unsent;
-}
-
 static void keep(struct connection *connection, const struct outgoing *left)
 {
     const struct worker *worker = connection_worker(connection);
@@ -242,7 +232,7 @@ static void keep(struct connection *connection, const struct outgoing *left)
         return;
     size_t max_bytes = connection_output_limit(connection);
     if (is_first)
-        connection->unsent = unsent_create(max_bytes);
+        connection->unsent = calloc(1, sizeof(*connection->unsent));
     struct unsent *unsent = connection->unsent;
     if (!unsent) {
         close_without_memory(connection);
@@ -321,14 +311,20 @@ void unsent_flush(struct connection *connection)
         splices_release(&worker->splices, &worker->session);
 }
 
-enum client_sent unsent_send_part(struct client *client)
+void unsent_flush_part(struct connection *connection)
 {
-    struct connection *connection = connection_of(client);
     struct worker *worker = connection_worker(connection);
-    if (!worker_has_much(worker))
-        return CLIENT_LITTLE;
     store_leave(&worker->session);
     gather_send(worker);
     unsent_flush(connection);
+}
+
+enum client_sent unsent_send_part(struct client *client)
+{
+    struct connection *connection = connection_of(client);
+    const struct worker *worker = connection_worker(connection);
+    if (!worker_has_much(worker))
+        return CLIENT_LITTLE;
+    unsent_flush_part(connection);
     return connection_is_open(connection) ? CLIENT_SENT : CLIENT_FULL;
 }

@@ -10,7 +10,9 @@
 /* Sends what is in the worker's reply buffer to the connection and empties that buffer. Pauses a
  * connection that takes too little, closes it when it is over its limit or broken. */
 void unsent_flush(struct connection *connection);
-/* The service function: the same in the middle of a command, if there is much. */
+/* The same while commands run: what others have been answered goes first. Leaves all shards. */
+void unsent_flush_part(struct connection *connection);
+/* The service function: that, in the middle of a command, if there is much. */
 enum client_sent unsent_send_part(struct client *client);
 /* Sends so many bytes of the worker's reply buffer, from `at` on, which stay in it. */
 void unsent_send(struct connection *connection, size_t at, size_t bytes);

@@ -6,9 +6,7 @@
  * The clients share one processor, the server has another one: otherwise a wait would be as much
  * for the processor as for the server.
  */
-#include <arpa/inet.h>
 #include <errno.h>
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -43,7 +41,7 @@ struct writer {
     uint64_t first_id;   /* of the present workload */
     uint64_t left_bytes; /* to be written in this phase */
     unsigned percent;    /* of what it has written in this workload, to be deleted */
-    uint64_t sets, refused;
+    uint64_t refused;
     char value[WORKLOAD_VALUE_MAX];
 };
 
@@ -73,7 +71,6 @@ static void *write_share(void *context)
         value_write(writer->value, bytes, writer->id, 0);
         wire_set(&writer->wire, key, length, writer->value, bytes);
         written += length + bytes;
-        writer->sets++;
         if (wire_is_full(&writer->wire))
             settle(writer);
     }
@@ -133,16 +130,11 @@ struct reader {
 
 static int dial_slowly(uint16_t port)
 {
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), bytes = RECEIVE_BYTES;
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     struct timeval quiet = {.tv_usec = READER_QUIET_US};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    int fd = wire_dial(port, RECEIVE_BYTES);
     if (fd < 0)
-        die("socket: %s", strerror(errno));
-    setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &bytes, sizeof bytes);
-    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &quiet, sizeof quiet);
-    if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0)
         die("no connection to port %u", port);
+    setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &quiet, sizeof quiet);
     return fd;
 }
 

@@ -24,13 +24,15 @@
 
 /* ---- the socket ---- */
 
-static int dial(uint16_t port)
+int wire_dial(uint16_t port, int receive_bytes)
 {
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
     if (fd < 0)
         die("socket: %s", strerror(errno));
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons(port)};
     address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    if (receive_bytes > 0)
+        setsockopt(fd, SOL_SOCKET, SO_RCVBUF, &receive_bytes, sizeof receive_bytes);
     if (connect(fd, (struct sockaddr *)&address, sizeof address) != 0) {
         close(fd);
         return -1;
@@ -41,7 +43,7 @@ static int dial(uint16_t port)
 
 bool wire_open(struct wire *wire, enum wire_protocol protocol, uint16_t port, unsigned batch)
 {
-    int fd = dial(port);
+    int fd = wire_dial(port, 0);
     if (fd < 0)
         return false;
     *wire = (struct wire){.fd = fd, .protocol = protocol, .batch = batch};
@@ -312,7 +314,7 @@ void wire_exchange(struct wire *wire,
 
 char *wire_ask(uint16_t port, const char *question, const char *end)
 {
-    int fd = dial(port);
+    int fd = wire_dial(port, 0);
     if (fd < 0)
         return NULL;
     size_t length = 0, capacity = 64 * 1024;

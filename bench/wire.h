@@ -45,6 +45,9 @@ struct wire {
     size_t wanted_bytes; /* of values asked for */
 };
 
+/* A socket that is connected to 127.0.0.1, -1: nobody there. receive_bytes of its buffer, 0: the
+ * system's choice. */
+int wire_dial(uint16_t port, int receive_bytes);
 /* Connects to 127.0.0.1. false: nobody there. */
 bool wire_open(struct wire *wire, enum wire_protocol protocol, uint16_t port, unsigned batch);
 void wire_close(struct wire *wire);

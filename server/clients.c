@@ -54,7 +54,7 @@ bool clients_has(struct clients *clients, uint64_t id)
     struct client *client = clients->first;
     while (client != NULL && !is_found) {
         is_found = client->id == id;
-        client = client->next == clients->first ? NULL : client->next;
+        client = clients_after(clients, client);
     }
     clients_unlock(clients);
     return is_found;

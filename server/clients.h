@@ -38,6 +38,13 @@ static inline void clients_unlock(struct clients *clients)
     pthread_mutex_unlock(&clients->mutex);
 }
 
+/* The next one of the list, which is locked; NULL: that was the last. */
+static inline struct client *clients_after(const struct clients *clients,
+                                           const struct client *client)
+{
+    return client->next == clients->first ? NULL : client->next;
+}
+
 /* A number of a client, written by its own thread and read by any. */
 #define client_note(field, value) __atomic_store_n(&(field), value, __ATOMIC_RELAXED)
 #define client_look(field)        __atomic_load_n(&(field), __ATOMIC_RELAXED)

@@ -14,7 +14,8 @@
 
 _Static_assert(CLIENT_TEXT_MAX_BYTES == 4096, "the error says so");
 
-const char *client_name_fault(struct ebb_slice text)
+/* As the end of a sentence; NULL: nothing. */
+static const char *fault_of(struct ebb_slice text)
 {
     if (text.len > CLIENT_TEXT_MAX_BYTES)
         return "cannot be longer than 4096 bytes";
@@ -23,6 +24,15 @@ const char *client_name_fault(struct ebb_slice text)
             return "cannot contain spaces, newlines or special characters.";
     }
     return NULL;
+}
+
+bool client_name_fits(struct cmd_context *context, struct ebb_slice what, struct ebb_slice text)
+{
+    const char *fault = fault_of(text);
+
+    if (fault != NULL)
+        ebb_reply_errorf(&context->reply, "ERR %.*s %s", (int)what.len, what.data, fault);
+    return fault == NULL;
 }
 
 /* With the list locked: CLIENT LIST on another worker may be reading the old text. */
@@ -47,12 +57,8 @@ void cmd_client_getname(struct cmd_context *context)
 
 void cmd_client_setname(struct cmd_context *context)
 {
-    const char *fault = client_name_fault(context->args[2]);
-
-    if (fault != NULL) {
-        ebb_reply_errorf(&context->reply, "ERR Client names %s", fault);
+    if (!client_name_fits(context, CLIENT_NAMES, context->args[2]))
         return;
-    }
     client_name_set(context, &context->client->name, context->args[2]);
     reply_ok(context);
 }
@@ -60,7 +66,6 @@ void cmd_client_setname(struct cmd_context *context)
 void cmd_client_setinfo(struct cmd_context *context)
 {
     struct ebb_slice field_name = context->args[2];
-    const char *fault = client_name_fault(context->args[3]);
     char **field;
 
     if (arg_is(field_name, "lib-name")) {
@@ -72,11 +77,8 @@ void cmd_client_setinfo(struct cmd_context *context)
                          arg_print_len(field_name, 1024), field_name.data);
         return;
     }
-    if (fault != NULL) {
-        ebb_reply_errorf(&context->reply, "ERR %.*s %s", (int)field_name.len, field_name.data,
-                         fault);
+    if (!client_name_fits(context, field_name, context->args[3]))
         return;
-    }
     client_name_set(context, field, context->args[3]);
     reply_ok(context);
 }

@@ -146,7 +146,7 @@ static void list_all(struct cmd_context *context, const struct filter *filter,
     while (client != NULL) {
         if (passes(context, client, filter))
             describe(context, client, lines);
-        client = client->next == clients->first ? NULL : client->next;
+        client = clients_after(clients, client);
     }
     clients_unlock(clients);
 }
@@ -204,7 +204,7 @@ static void list_wanted(struct cmd_context *context, struct wanted *wanted, size
         struct wanted *found = find_wanted(wanted, count, (int64_t)client->id);
         if (found != NULL && passes(context, client, &filter))
             found->client = client;
-        client = client->next == clients->first ? NULL : client->next;
+        client = clients_after(clients, client);
     }
     for (uint32_t i = 3; i < context->count && !lines->failed; i++) {
         int64_t id = 0;
@@ -353,7 +353,7 @@ void cmd_client_kill(struct cmd_context *context)
             kill_client(context, client);
             count++;
         }
-        client = client->next == clients->first ? NULL : client->next;
+        client = clients_after(clients, client);
     }
     clients_unlock(clients);
     if (context->count > 3)

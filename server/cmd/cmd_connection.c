@@ -99,11 +99,8 @@ static bool parse_hello_words(struct cmd_context *context, struct hello_options 
             options->password = arg + 2;
             i += 2;
         } else if (arg_is(*arg, "setname") && left >= 1) {
-            const char *fault = client_name_fault(arg[1]);
-            if (fault != NULL) {
-                ebb_reply_errorf(&context->reply, "ERR Client names %s", fault);
+            if (!client_name_fits(context, CLIENT_NAMES, arg[1]))
                 return false;
-            }
             options->name = arg + 1;
             i++;
         } else {

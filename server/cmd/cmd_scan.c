@@ -22,8 +22,7 @@ struct key_list {
     const char *pattern; /* NULL: every key */
     size_t pattern_len;
     size_t count, visited;
-    struct ebb_buf
-        unmatched; /* keys to be matched when no shard is locked, each behind its length */
+    struct ebb_buf unmatched; /* until no shard is locked: keys, each behind its length */
 };
 
 static void add_match(struct key_list *list, const char *key, size_t key_len)

@@ -406,7 +406,7 @@ static void put_conns(struct sample *sample)
     while (client != NULL) {
         if (client->protocol == PROTOCOL_MEMCACHED)
             put_client(sample, client);
-        client = client->next == clients->first ? NULL : client->next;
+        client = clients_after(clients, client);
     }
     clients_unlock(clients);
 }

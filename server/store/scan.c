@@ -207,9 +207,13 @@ static bool scan_shard(const struct shard *shard, struct cursor *cursor, struct 
     return true;
 }
 
-static bool is_wanted(const struct shard *shard)
+/* Between two steps: whoever waits for the shard has it first. */
+static void let_go(struct shard *shard)
 {
-    return __atomic_load_n(&shard->waiting, __ATOMIC_RELAXED) > 0;
+    bool is_wanted = __atomic_load_n(&shard->waiting, __ATOMIC_RELAXED) > 0;
+    shard_unlock(shard);
+    if (is_wanted)
+        sched_yield();
 }
 
 /* All of a shard, which others may have between two ranges: there a key has been visited or is yet
@@ -223,10 +227,7 @@ static void visit_shard(struct store *store, unsigned number, struct visitor *vi
         while (cursor.tag < TAG_END)
             visit_part(shard, &cursor, visitor);
         leave_range(&cursor);
-        bool must_wait = is_wanted(shard);
-        shard_unlock(shard);
-        if (must_wait)
-            sched_yield();
+        let_go(shard);
     }
 }
 
@@ -286,10 +287,7 @@ static void find_from(struct store *store, unsigned number, struct cursor cursor
         struct shard *shard = shard_lock(store, number);
         visitor->buckets_left = EMPTY_BUCKETS_MAX;
         through = shard->keys[visitor->database] == 0 || scan_shard(shard, &cursor, visitor);
-        bool must_wait = is_wanted(shard);
-        shard_unlock(shard);
-        if (must_wait)
-            sched_yield();
+        let_go(shard);
     }
 }
 
